@@ -1,0 +1,41 @@
+"""Events to behaviors: a live act, or a live change of a state. IoTGen and SmartGuard say `behavior` too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge.core.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """Somebody or something used a device. `time`: seconds since the epoch, UTC; `device`: its stable id."""
+
+    time: float
+    device: str
+    control: str
+
+
+@dataclass(slots=True)
+class States:
+    """The last known value of every property of every device; what tells a change from a repetition."""
+
+    values: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def behavior(self, event: Event) -> Behavior | None:
+        """Take the event in; return the behavior it is, or None for a replay, a repetition or a first report.
+
+        The first report of a state is no behavior: nothing says that it just changed.
+        """
+        control = f"{event.prop} {event.value}".strip()
+        if event.momentary:
+            return Behavior(event.time, event.device, control) if event.live else None
+        key = (event.device, event.prop)
+        before = self.values.get(key)
+        self.values[key] = event.value
+        if not event.live or before is None or before == event.value:
+            return None
+        return Behavior(event.time, event.device, control)
+
+    def changed(self, before: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+        """Return what differs from `before`, for writing to disk."""
+        return {key: value for key, value in self.values.items() if before.get(key) != value}

@@ -1,0 +1,110 @@
+"""Scenes: what "now" is for a home, when it has changed, and what a scene makes invalid.
+
+The one place of that knowledge: the filters, the rule for keeping source sequences and the simulator ask here.
+"""
+
+from dataclasses import dataclass, fields, replace
+from datetime import date
+
+from edge.core.dictionary import Dictionary
+from edge.core.errors import SettingsError
+from edge.core.sequences import Sequence, Step
+
+SEASONS = ("winter", "spring", "summer", "autumn")
+PARTS = ("daytime", "night")  # when this home is active: by day, or by night (shift work)
+OCCUPANCIES = ("single", "multiple")
+MODES = ("away", "guests", "home")
+NAMES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES, "new-device:NAME")
+
+HEATING = frozenset({"heater", "radiator", "boiler", "electric_blanket", "towel_rail", "fireplace", "humidifier"})
+COOLING = frozenset({"air_conditioner", "fan", "dehumidifier"})
+# What acts though nobody is at home: machines on their own schedule, and what guards the home.
+UNATTENDED = frozenset(
+    {"camera", "siren", "robot_cleaner", "thermostat", "sprinkler", "mower", "refrigerator", "power_meter",
+     "pet_feeder", "smoke", "leak", "climate_sensor", "boiler", "other"}
+)  # fmt: skip
+DAYTIME = range(6, 18)  # hours, local; the rest of the day is night
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is known of now; an empty string is not known. `new_device` is a name or id just added."""
+
+    season: str = ""
+    part: str = ""
+    occupancy: str = ""
+    mode: str = ""
+    new_device: str = ""
+
+    @classmethod
+    def parse(cls, name: str) -> "Scene":
+        """Read a scene's name; several joined by `+`. Raises SettingsError listing the names that exist."""
+        scene = cls()
+        for word in name.strip().split("+"):
+            if word in SEASONS:
+                scene = replace(scene, season=word)
+            elif word in PARTS:
+                scene = replace(scene, part=word)
+            elif word in OCCUPANCIES:
+                scene = replace(scene, occupancy=word)
+            elif word in MODES:
+                scene = replace(scene, mode=word)
+            elif word.startswith("new-device:") and word != "new-device:":
+                scene = replace(scene, new_device=word.removeprefix("new-device:"))
+            else:
+                raise SettingsError(f"no scene is called {word[:40]!r}; there are {', '.join(NAMES)}")
+        return scene
+
+    def __str__(self) -> str:
+        new = f"new-device:{self.new_device}" if self.new_device else ""
+        words = [self.season, self.part, self.occupancy, self.mode, new]
+        return "+".join(word for word in words if word) or "home"
+
+    def over(self, before: "Scene") -> "Scene":
+        """Return `before` with what this scene says put over it; a new device is said once, never carried on."""
+        said = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
+        return replace(before, **{"new_device": "", **said})
+
+
+def season_of(day: date, latitude: float) -> str:
+    """Return the meteorological season (whole months; WMO) at a latitude in degrees, north positive."""
+    turn = (day.month % 12) // 3
+    return SEASONS[(turn + (2 if latitude < 0 else 0)) % 4]
+
+
+def fault(step: Step, kind: str, scene: Scene) -> str | None:
+    """Say why a behavior cannot be in a scene, None where it can."""
+    if scene.season in {"spring", "summer"} and kind in HEATING:
+        return f"heating in {scene.season}"
+    if scene.season in {"winter", "autumn"} and kind in COOLING:
+        return f"cooling in {scene.season}"
+    if scene.part == "night" and step.hour in DAYTIME:
+        return "by day, and the home is active at night"
+    if scene.part == "daytime" and step.hour not in DAYTIME:
+        return "at night, and the home is active by day"
+    if scene.mode == "away" and kind not in UNATTENDED:
+        return "somebody acting while all are away"
+    return None
+
+
+def valid(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> bool:
+    """Tell whether every behavior of a sequence can be in a scene."""
+    return all(fault(step, dictionary.kind(step.device), scene) is None for step in sequence)
+
+
+def waking(scene: Scene) -> frozenset[str]:
+    """Return the device classes a scene is likely to wake."""
+    if scene.season in {"spring", "summer"}:
+        return COOLING
+    return HEATING if scene.season in {"winter", "autumn"} else frozenset()
+
+
+def noticed(known: Scene, day: date, latitude: float, people: int | None, new_device: str) -> Scene | None:
+    """Return the scene the home is in by date, a person count and a device never seen; None if nothing changed."""
+    said = Scene(
+        season=season_of(day, latitude),
+        occupancy="" if people is None else ("multiple" if people > 1 else "single"),
+        new_device=new_device,
+    )
+    now = said.over(known)
+    return now if now != replace(known, new_device="") else None
