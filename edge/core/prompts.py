@@ -9,8 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Items
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
@@ -27,12 +28,49 @@ TASK = "Rewrite a sequence as the same people live it in the new scene."
 RULES = "Keep their habits. Use only these devices. Time goes forward. Leave out what the scene forbids."
 
 _UNSAFE = re.compile(r"[^\w .+&'/()-]|_")  # whatever could end a name, a line, a part or a rule
-_WHEN = re.compile(r"(?:(?:(%s) )?(\d\d) )?(.+)" % "|".join(DAY_NAMES))
+_WHEN = re.compile(r"(?:(?:({}) )?(\d\d) )?(.+)".format("|".join(DAY_NAMES)))
 
 
 def clean(text: str, limit: int = 40) -> str:
     """Return free text as a short plain name."""
     return " ".join(_UNSAFE.sub(" ", text).split())[:limit].strip() or "device"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One way to ask: `head` is the same for every home, `home` for every request of this home."""
+
+    name: str
+    head: str
+    home: str
+    requests: tuple[str, ...]
+    grammar: str
+
+
+@dataclass
+class Replies:
+    """What the model wrote: `texts` by request index; the figures of the run."""
+
+    file: str
+    sha256: str = ""
+    prompt: str = ""
+    texts: dict[int, str] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    seconds: float = 0.0
+
+    def figures(self) -> dict[str, Any]:
+        """Return the run's figures for a report."""
+        speed = self.generated_tokens / self.seconds if self.seconds else 0.0
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "prompt": self.prompt,
+            "prompt_tokens": self.prompt_tokens,
+            "generated_tokens": self.generated_tokens,
+            "seconds": round(self.seconds, 2),
+            "tokens_per_second": round(speed, 1),
+        }
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""Scores to an alarm threshold, by split conformal prediction.
+
+Of sequences exchangeable with the calibration set, at most a share alpha scores above the threshold
+(Vovk et al., Algorithmic Learning in a Random World, 2005: the (n+1)(1-alpha)-th smallest score).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.errors import EdgeError
+
+MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own sequences
+MIN_ALPHA = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Alarm above `value` nats; `alpha` the share of normal sequences above it, from `n` calibration scores."""
+
+    value: float
+    alpha: float
+    n: int
+
+
+def alpha_for(alarms_per_week: float, sequences_per_week: float) -> float:
+    """Return the share of normal sequences that may alarm so that a week has the wanted number of false alarms."""
+    return float(np.clip(alarms_per_week / max(sequences_per_week, 1e-9), MIN_ALPHA, MAX_ALPHA))
+
+
+def calibrate(scores: NDArray[np.floating], alpha: float) -> Threshold:
+    """Fit the threshold on scores (n,) of normal sequences the model has not seen; raises EdgeError for none.
+
+    With fewer than 1/alpha - 1 scores no finite threshold has the guarantee: the highest score is taken.
+    """
+    finite = np.sort(scores[np.isfinite(scores)])
+    if finite.size == 0:
+        raise EdgeError("no sequence to calibrate on")
+    rank = math.ceil((finite.size + 1) * (1 - alpha))
+    return Threshold(float(finite[min(rank, finite.size) - 1]), alpha, int(finite.size))

@@ -1,0 +1,91 @@
+"""Drop impossible and outlying synthetic sequences, each with its reason."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, field
+
+from edge.core.dictionary import Dictionary
+from edge.core.scenes import Scene, fault
+from edge.core.sequences import LENGTH, Sequence, hours_between
+
+Pair = tuple[str, str]
+MIN_UNSEEN = 3  # this many transitions nobody makes, and more than half of a sequence's, are outlying
+
+
+@dataclass
+class Sieve:
+    """What is kept, and how many were rejected by reason; a rejected sequence is told with its reason."""
+
+    kept: list[Sequence] = field(default_factory=list)
+    rejected: list[tuple[Sequence, str]] = field(default_factory=list)
+
+    def reasons(self) -> dict[str, int]:
+        """Count the rejected by reason."""
+        return dict(Counter(reason for _, reason in self.rejected))
+
+
+def transitions(sequences: Iterable[Sequence]) -> Counter[tuple[Pair, Pair]]:
+    """Count how often one behavior follows another."""
+    counts: Counter[tuple[Pair, Pair]] = Counter()
+    for sequence in sequences:
+        for before, after in itertools.pairwise(sequence):
+            counts[(before.device, before.control), (after.device, after.control)] += 1
+    return counts
+
+
+def impossible(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> str | None:
+    """Say why a sequence cannot be, None where it can."""
+    if not sequence:
+        return "empty"
+    if len(sequence) > LENGTH:
+        return "too long"
+    for step in sequence:
+        if (step.device, step.control) not in dictionary.pairs:
+            return "not in the dictionary"
+        if reason := fault(step, dictionary.kind(step.device), scene):
+            return reason
+    for before, after in itertools.pairwise(sequence):
+        # Going forward through the week, an earlier hour of the same day lies six days or more ahead.
+        if hours_between(before, after) > 6 * 24:
+            return "time goes backwards"
+    return None
+
+
+def sift(
+    sequences: Items[Sequence],
+    dictionary: Dictionary,
+    scene: Scene,
+    lived: Iterable[Sequence],
+    outlying: Callable[[Sequence], bool],
+) -> Sieve:
+    """Keep what can be and does not stand out.
+
+    `lived`: the home's real sequences, whose transitions are habits. `outlying`: tells whether a sequence
+    reconstructs badly (the incumbent model, asked only about behaviors it knows).
+    """
+    sieve = Sieve()
+    possible: list[Sequence] = []
+    for sequence in sequences:
+        if reason := impossible(sequence, dictionary, scene):
+            sieve.rejected.append((sequence, reason))
+        else:
+            possible.append(sequence)
+    habits = transitions(lived)
+    # A transition the generator writes again and again is its proposal for the new scene, not a slip.
+    proposed = transitions(possible)
+    for sequence in possible:
+        if _strays(sequence, habits, proposed):
+            sieve.rejected.append((sequence, "outlying transitions"))
+        elif outlying(sequence):
+            sieve.rejected.append((sequence, "outlying reconstruction"))
+        else:
+            sieve.kept.append(sequence)
+    return sieve
+
+
+def _strays(sequence: Sequence, habits: Counter[tuple[Pair, Pair]], proposed: Counter[tuple[Pair, Pair]]) -> bool:
+    made = transitions([sequence])
+    unseen = sum(n for pair, n in made.items() if not habits[pair] and proposed[pair] - n < MIN_UNSEEN)
+    return unseen >= MIN_UNSEEN and unseen * 2 > made.total()

@@ -1,0 +1,115 @@
+"""Incumbent and candidate to a decision: the gate before a swap, and probation after it.
+
+Both measure on real sequences of the home only. Injected anomalies are real held-out sequences with one
+thing made wrong, of the four kinds of SmartGuard (KDD 2024): a device flickers, an order is wrong, a
+behavior comes at the wrong moment, or another control stands in its place.
+"""
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.metrics import Metrics
+from edge.core.sequences import LENGTH, Sequence, Step
+
+MIN_HELD_OUT = 20  # real sequences under which the gate can say nothing
+AUROC_SLACK = 0.05  # within chance for the sizes a home has
+RATE_SLACK = 0.05
+PROBATION_SEQUENCES = 30
+PROBATION_DAYS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the candidate goes live, each reason in words, and what both scored (None: nothing to measure on)."""
+
+    accepted: bool
+    reasons: tuple[str, ...]
+    incumbent: Metrics | None = None
+    candidate: Metrics | None = None
+
+
+def decide(incumbent: Metrics, candidate: Metrics, *, synthetic: int) -> Decision:
+    """Accept the candidate only where it is not worse than the incumbent on what stays valid in the new scene."""
+    if synthetic == 0:
+        return Decision(False, ("no synthetic sequence passed the filters",), incumbent, candidate)
+    if candidate.normals < MIN_HELD_OUT:
+        reason = (
+            f"only {candidate.normals} held-out sequences stay valid in the new scene (needs {MIN_HELD_OUT}): "
+            "it goes live on probation"
+        )
+        return Decision(True, (reason,), incumbent, candidate)
+    faults: list[str] = []
+    if not np.isfinite(candidate.nll):
+        faults.append("the candidate's scores are not finite")
+    if candidate.auroc < incumbent.auroc - AUROC_SLACK:
+        faults.append(f"AUROC on injected anomalies falls from {incumbent.auroc:.3f} to {candidate.auroc:.3f}")
+    limit = max(incumbent.false_positive_rate, RATE_SLACK) + RATE_SLACK
+    if candidate.false_positive_rate > limit:
+        faults.append(
+            f"false positives on held-out days rise from {incumbent.false_positive_rate:.3f} "
+            f"to {candidate.false_positive_rate:.3f}"
+        )
+    if faults:
+        return Decision(False, tuple(faults), incumbent, candidate)
+    kept = f"not worse on {candidate.normals} held-out sequences that stay valid"
+    return Decision(True, (kept,), incumbent, candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One real sequence of the new scene, scored by both models; `time` in seconds since the epoch."""
+
+    time: float
+    candidate: float
+    incumbent: float
+
+
+def probation(trials: Items[Trial]) -> Decision | None:
+    """Decide on the swap from real days of the new scene; None while they are too few to tell.
+
+    The candidate is worse where its mean score on what the home really does is above the incumbent's by
+    more than two standard errors of the paired difference.
+    """
+    if len(trials) < PROBATION_SEQUENCES or trials[-1].time - trials[0].time < PROBATION_DAYS * 86400:
+        return None
+    difference = np.array([trial.candidate - trial.incumbent for trial in trials])
+    error = float(difference.std(ddof=1) / np.sqrt(difference.size))
+    mean = float(difference.mean())
+    told = f"{mean:+.2f} nats a sequence against the incumbent over {difference.size} real sequences"
+    if mean > 2 * error:
+        return Decision(False, (f"worse on real days: {told}",))
+    return Decision(True, (f"stays: {told}",))
+
+
+def held_out(count: int, every: int = 5) -> NDArray[np.bool_]:
+    """Mark every fifth sequence, in order of time, as held out: never trained on, spread over all weekdays."""
+    marks: NDArray[np.bool_] = np.arange(count) % every == every - 1
+    return marks
+
+
+def inject(sequences: Items[Sequence], pairs: Items[tuple[str, str]], seed: int) -> list[Sequence]:
+    """Return one anomaly a sequence, the four kinds in turn. `pairs`: what could have happened instead."""
+    rng = np.random.default_rng(seed)
+    return [_anomaly(kind % 4, sequence, pairs, rng) for kind, sequence in enumerate(sequences) if sequence]
+
+
+def _anomaly(kind: int, sequence: Sequence, pairs: Items[tuple[str, str]], rng: np.random.Generator) -> Sequence:
+    steps = list(sequence)
+    place = int(rng.integers(len(steps)))
+    step = steps[place]
+    if kind == 0:  # the device flickers
+        steps[place : place + 1] = [step] * 6
+    elif kind == 1 and len(set(steps)) > 2:  # the order is wrong, the clock goes on
+        shuffled = [(each.device, each.control) for each in steps]
+        rng.shuffle(shuffled)
+        steps = [Step(each.day, each.hour, *pair) for each, pair in zip(steps, shuffled, strict=True)]
+    elif kind == 2:  # the right behavior at the wrong moment, half a day off
+        shift = int(rng.integers(9, 16))
+        steps = [Step(each.day, (each.hour + shift) % 24, each.device, each.control) for each in steps]
+    else:  # another control in its place
+        others = [pair for pair in pairs if pair != (step.device, step.control)] or [(step.device, "?")]
+        steps[place] = Step(step.day, step.hour, *others[int(rng.integers(len(others)))])
+    return tuple(steps[:LENGTH])

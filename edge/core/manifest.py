@@ -1,0 +1,96 @@
+"""What a model says about itself: the shipped model's manifest and a slot's. Anything malformed is an ArtifactError."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
+
+from edge.core.errors import ArtifactError
+from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST, Vocabulary
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]
+SlotName = Annotated[str, Field(pattern=r"^\d{4,}(-[a-z0-9]+)*$")]
+
+
+class _Manifest(BaseModel):
+    """JSON on one side, frozen typed values on the other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a manifest; raises ArtifactError on anything malformed."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ArtifactError(f"not a manifest: {where}: {first['msg']}") from error
+
+    def to_json(self) -> str:
+        """Write it, without a newline at the end: then no shorter text is a whole manifest."""
+        return self.model_dump_json(indent=1)
+
+
+class NetworkSizes(_Manifest):
+    """The shape of the compact network, fixed in its graphs."""
+
+    width: PositiveInt
+    blocks: PositiveInt
+    heads: PositiveInt
+    feed_forward: PositiveInt
+    length: PositiveInt
+    days: PositiveInt
+    times: PositiveInt
+    devices: PositiveInt
+    controls: PositiveInt
+    gaps: PositiveInt
+
+
+class ModelManifest(_Manifest):
+    """A shipped model: graphs and initial parameters, nothing of any home. `files`: sha256 by file name."""
+
+    name: str
+    version: PositiveInt
+    network: NetworkSizes
+    parameters: PositiveInt
+    files: dict[FileName, Hash]
+    opset: PositiveInt
+    seed: int
+
+
+class SlotManifest(_Manifest):
+    """A model of one home for one scene. `Slots.write` fills in `name` and `sha256` (of parameters.npy).
+
+    `created`: seconds since the epoch; `threshold`: nats above which a sequence alarms, fitted at the
+    false alarm share `alpha` on `n_calibration` real sequences; `seconds`: what training took.
+    """
+
+    name: SlotName | Literal[""] = ""
+    scene: str
+    created: float
+    model: str
+    model_version: PositiveInt
+    sha256: Hash | Literal[""] = ""
+    vocabulary: Vocabulary
+    threshold: float
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    n_calibration: Annotated[int, Field(ge=0)]
+    metrics: dict[str, float] = {}
+    origin: Literal["learned", "adapted"]
+    steps: Annotated[int, Field(ge=0)]
+    seconds: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        """A vocabulary names each row once, and has no more names than the graphs have rows."""
+        devices, controls = self.vocabulary.devices, self.vocabulary.controls
+        if len(devices) > DEVICE_ROWS - FIRST or len(controls) > CONTROL_ROWS - FIRST:
+            raise ValueError("more names than rows")
+        if len(set(devices)) < len(devices) or len(set(controls)) < len(controls):
+            raise ValueError("a name has two rows")
+        if not {device for device, _ in controls} <= set(devices):
+            raise ValueError("a control of no device")
+        if not 1 <= self.vocabulary.slots <= 24:
+            raise ValueError("no such number of times of day")
+        return self

@@ -1,0 +1,57 @@
+"""How good scores are at telling anomalies from normals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """AUROC is rank-based; the rest at a threshold. `nll`: mean nats of a normal sequence's highest surprise."""
+
+    auroc: float
+    false_positive_rate: float
+    recall: float
+    f1: float
+    nll: float
+    normals: int
+    anomalies: int
+
+
+def auroc(normal: NDArray[np.floating], anomalous: NDArray[np.floating]) -> float:
+    """Return the probability that an anomaly scores above a normal, ties counted half (Mann-Whitney)."""
+    if not normal.size or not anomalous.size:
+        return 0.5
+    ordered = np.sort(normal)
+    below = np.searchsorted(ordered, anomalous, side="left")
+    above = np.searchsorted(ordered, anomalous, side="right")
+    return float((below + above).mean() / 2 / normal.size)
+
+
+def measure(normal: NDArray[np.floating], anomalous: NDArray[np.floating], threshold: float) -> Metrics:
+    """Measure scores of normals (n,) and anomalies (m,) at an alarm threshold."""
+    false = int((normal > threshold).sum())
+    true = int((anomalous > threshold).sum())
+    flagged = true + false
+    precision = true / flagged if flagged else 0.0
+    recall = true / anomalous.size if anomalous.size else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return Metrics(
+        auroc=auroc(normal, anomalous),
+        false_positive_rate=false / normal.size if normal.size else 0.0,
+        recall=recall,
+        f1=f1,
+        nll=float(normal.mean()) if normal.size else float("nan"),
+        normals=int(normal.size),
+        anomalies=int(anomalous.size),
+    )
+
+
+def rate_at_recall(normal: NDArray[np.floating], anomalous: NDArray[np.floating], recall: float) -> float:
+    """Return the false-positive rate at the highest threshold that still finds `recall` of the anomalies."""
+    if not normal.size or not anomalous.size or recall <= 0:
+        return 0.0
+    ordered = np.sort(anomalous)[::-1]
+    needed = min(int(np.ceil(recall * ordered.size - 1e-9)), ordered.size)
+    return float((normal >= ordered[needed - 1]).mean())

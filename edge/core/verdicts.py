@@ -1,0 +1,80 @@
+"""Score and threshold to a verdict, with the why in one sentence."""
+
+from collections.abc import Collection, Mapping
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from edge.core.dictionary import Dictionary
+from edge.core.prompts import clean
+from edge.core.sequences import Step
+
+DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ODD_FIELD = {"what": "is not what follows here", "when": "is not done at this time here"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a behavior means: `unusual` beyond the threshold; `alert` only where somebody is to be told.
+
+    `what` and `when` are the surprise in nats of the control and of its time.
+    """
+
+    unusual: bool
+    alert: bool
+    what: float
+    when: float
+    threshold: float
+    sentence: str = ""
+
+    @property
+    def score(self) -> float:
+        """The behavior's surprise in nats."""
+        return self.what + self.when
+
+
+def judge(
+    step: Step,
+    surprise: tuple[float, float],
+    threshold: float,
+    *,
+    dictionary: Dictionary,
+    expected: Items[tuple[tuple[str, str], float]],
+    silent: bool,
+) -> Verdict:
+    """Judge the newest behavior. `expected`: the most probable instead; `silent`: muted, or already told."""
+    what, when = surprise
+    if what + when <= threshold:
+        return Verdict(False, False, what, when, threshold)
+    sentence = explain(step, surprise, dictionary, expected)
+    return Verdict(True, not silent, what, when, threshold, sentence)
+
+
+def explain(
+    step: Step,
+    surprise: tuple[float, float],
+    dictionary: Dictionary,
+    expected: Items[tuple[tuple[str, str], float]],
+) -> str:
+    """Say in one sentence what was odd and what was expected instead."""
+    odd = ODD_FIELD["what" if surprise[0] >= surprise[1] else "when"]
+    told = f"{_name(step.device, dictionary)} {clean(step.control)} on {DAY_NAMES[step.day]} at {step.hour:02d}h {odd}"
+    likely = [
+        f"{_name(device, dictionary)} {clean(control)} ({share:.0%})" for (device, control), share in expected[:3]
+    ]
+    return told + (f"; expected rather {', '.join(likely)}." if likely else ".")
+
+
+def _name(device: str, dictionary: Dictionary) -> str:
+    described = dictionary.devices.get(device)
+    return clean(described.name if described else device)
+
+
+def excluded(device: str, name: str, patterns: Collection[str]) -> bool:
+    """Tell whether a device is left out by a glob over its id or name."""
+    return any(fnmatchcase(device, pattern) or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def muted(device: str, mutes: Mapping[str, float], now: float) -> bool:
+    """Tell whether a device is muted at `now`; `mutes` holds the end of each mute, seconds since the epoch."""
+    return mutes.get(device, 0.0) > now

@@ -1,0 +1,175 @@
+"""The first half of the slow loop: compress -> prompt -> generate -> filter. The batch command runs the same."""
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import prompts
+from edge.core.compress import Kept, compress
+from edge.core.dictionary import Dictionary
+from edge.core.errors import MessageError
+from edge.core.filters import Sieve, sift
+from edge.core.prompts import Labels, Prompt, Replies
+from edge.core.scenes import Scene
+from edge.core.sequences import Sequence
+from edge.core.vocabulary import Vocabulary
+
+BUDGET = 96  # distinct sequences handed to the language model
+RECONSTRUCTION_QUANTILE = 0.995  # of the home's own sequences
+RECONSTRUCTION_SLACK = 3.0  # nats; a new scene may surprise, nonsense surprises more
+# What is asked first, and with what of it where a model's context is small: (pairs named, habits shown).
+SIZES = (("full", prompts.PAIRS, prompts.EXAMPLES), ("short", 24, 2), ("tiny", 8, 0))
+
+Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
+
+
+class Scoring(Protocol):
+    """A model that scores and predicts (edge/scorer.py)."""
+
+    vocabulary: Vocabulary
+
+    def surprise(self, sequences: Items[Sequence]) -> list[NDArray[np.floating]]:
+        """Return nats (steps, 2) a sequence: of what was done, of when."""
+        ...
+
+    def scores(self, sequences: Items[Sequence]) -> NDArray[np.floating]:
+        """Return one score a sequence, in nats."""
+        ...
+
+
+class Writing(Protocol):
+    """A language model at work (edge/generator.py)."""
+
+    def generate(
+        self,
+        prompts: Items[Prompt],
+        *,
+        seed: int,
+        temperature: float = ...,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Replies:
+        """Answer every request of the fullest prompt that fits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Home:
+    """What the slow loop knows of a home: its dictionary and real sequences, in order of time.
+
+    `weeks`: the time they span. `slots`: times of day told apart (24, or 8 in the published data sets).
+    """
+
+    dictionary: Dictionary
+    sequences: tuple[Sequence, ...]
+    weeks: float
+    slots: int = 24
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What was written for the new scene: the sieve's result, the model's figures, what was shown to it."""
+
+    sieve: Sieve
+    replies: Replies
+    shown: tuple[Kept, ...]
+    emptied: int  # requests of which the scene leaves nothing, as the model says
+
+    def report(self) -> dict[str, Any]:
+        """Return the figures of a synthesis."""
+        return {
+            "generated": len(self.replies.texts),
+            "kept": len(self.sieve.kept),
+            "nothing_left": self.emptied,
+            "rejected": self.sieve.reasons(),
+        }
+
+
+def synthesize(
+    home: Home,
+    incumbent: Scoring,
+    writer: Writing,
+    *,
+    source: Scene,
+    target: Scene,
+    count: int,
+    seed: int,
+    temperature: float = 0.7,
+    on_progress: Progress | None = None,
+) -> Synthesis:
+    """Let the language model rewrite the home's sequences into the target scene, and keep what can be.
+
+    Raises GenerationError where the model gives nothing.
+    """
+    shown = compress(home.sequences, incumbent.scores(home.sequences), BUDGET)
+    drawn = _draw(shown, count, seed)
+    asked = [_prompt(size, home, shown, drawn, (source, target)) for size in SIZES]
+    progress = (lambda done, of: on_progress("writing the new scene", done, of)) if on_progress else None
+    replies = writer.generate([prompt for prompt, _ in asked], seed=seed, temperature=temperature, on_progress=progress)
+    labels = next(labels for prompt, labels in asked if prompt.name == replies.prompt)
+    sieve, emptied = _read(home, incumbent, target, replies, labels)
+    return Synthesis(sieve, replies, tuple(shown), emptied)
+
+
+def _draw(shown: Items[Kept], count: int, seed: int) -> list[Sequence]:
+    """Draw what is rewritten: every sequence shown at first, then by the square root of how often it is lived."""
+    rng = np.random.default_rng(seed)
+    first = [kept.sequence for kept in shown][:count]
+    weight = np.sqrt([kept.count for kept in shown])
+    more = rng.choice(len(shown), size=count - len(first), p=weight / weight.sum())
+    return first + [shown[row].sequence for row in more]
+
+
+def _prompt(
+    size: tuple[str, int, int], home: Home, shown: Items[Kept], drawn: Items[Sequence], scenes: tuple[Scene, Scene]
+) -> tuple[Prompt, Labels]:
+    name, pairs, examples = size
+    source, target = scenes
+    named = prompts.choose(home.dictionary, home.sequences, target, pairs)
+    labels = Labels.of(named, home.dictionary)
+
+    def sayable(sequence: Sequence) -> Sequence:
+        return tuple(step for step in sequence if (step.device, step.control) in labels.texts)
+
+    habits = [sequence for kept in shown if (sequence := sayable(kept.sequence))][:examples]
+    requests = tuple(prompts.request_text(sayable(each), source, target, labels) for each in drawn)
+    told = prompts.devices_text(labels) + prompts.habits_text(habits, labels)
+    return Prompt(name, prompts.head(), told, requests, prompts.grammar(labels, home.slots)), labels
+
+
+def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, labels: Labels) -> tuple[Sieve, int]:
+    read: list[Sequence] = []
+    unread: list[tuple[Sequence, str]] = []
+    emptied = 0
+    for text in replies.texts.values():
+        try:
+            sequence = prompts.read_reply(text, labels)
+        except MessageError as error:
+            unread.append(((), error.reason))
+            continue
+        emptied += not sequence
+        read += [sequence] if sequence else []
+    sieve = sift(read, home.dictionary, target, home.sequences, _outlying(home, incumbent, read))
+    sieve.rejected.extend(unread)
+    return sieve, emptied
+
+
+def _outlying(home: Home, incumbent: Scoring, read: Items[Sequence]) -> Callable[[Sequence], bool]:
+    """Judge a sequence by how badly the incumbent foretells those of its controls that it knows."""
+    known = set(incumbent.vocabulary.controls)
+
+    def mean(sequence: Sequence, surprise: NDArray[np.floating]) -> float:
+        what = [float(nats) for step, nats in zip(sequence, surprise[:, 0], strict=True)
+                if (step.device, step.control) in known]  # fmt: skip
+        return float(np.mean(what)) if what else 0.0
+
+    sample = list(Counter(home.sequences))[:400]
+    own = [mean(*each) for each in zip(sample, incumbent.surprise(sample), strict=True)]
+    limit = float(np.quantile(own, RECONSTRUCTION_QUANTILE)) + RECONSTRUCTION_SLACK
+    distinct = list(dict.fromkeys(read))
+    found = {each: mean(each, nats) for each, nats in zip(distinct, incumbent.surprise(distinct), strict=True)}
+    return lambda sequence: found[sequence] > limit
