@@ -1,0 +1,79 @@
+"""What several tests need: a real mosquitto on a free loopback port."""
+
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from edge.sections import Broker
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Mosquitto:
+    """A broker with persistence that can be stopped, killed and started again."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    extra: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def address(self, client_id: str = "sceneshift", **more: object) -> Broker:
+        return Broker.model_validate({"url": self.url, "client_id": client_id, **more})
+
+    def start(self) -> None:
+        config = self.folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            f"persistence_location {self.folder}/\nmax_queued_messages 100000\nuser {getpass.getuser()}\n{self.extra}\n"
+        )
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+        if program is None:
+            pytest.skip("MOSQUITTO IS MISSING: apt-get install mosquitto; what needs a broker is NOT tested")
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
+        deadline = time.monotonic() + 5
+        while not listens(self.port):
+            assert self.process.poll() is None, (self.folder / "mosquitto.log").read_text()
+            assert time.monotonic() < deadline, "mosquitto does not listen"
+            time.sleep(0.02)
+
+    def stop(self, *, kill: bool = False) -> None:
+        if self.process is not None:
+            if kill:
+                self.process.kill()
+            else:
+                self.process.terminate()
+            self.process.wait(5)
+            self.process = None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    running = Mosquitto(folder)
+    running.start()
+    yield running
+    running.stop()
