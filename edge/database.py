@@ -1,0 +1,121 @@
+"""The database file: opened durable, its schema brought up to date, transactions. The only user of sqlite3.
+
+Migrations are edge/schema/NNN_name.sql, append-only: each runs once, whole or not at all, in its own transaction.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edge.core.errors import StoreError
+
+PAGE = 1024  # bytes; a small commit writes a few pages, and an SD card has only so many writes in it
+_WAIT = 10.0  # seconds to wait for another process's transaction
+
+
+def migrations() -> dict[int, str]:
+    """Return the shipped migrations: number -> SQL."""
+    folder = resources.files("edge") / "schema"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return {int(file.name[:3]): file.read_text(encoding="utf-8") for file in files}
+
+
+class Database:
+    """One connection, shared by threads; every failure of SQLite is a StoreError."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path, scripts: Mapping[int, str], *, read_only: bool = False) -> "Database":
+        """Open the file, made and migrated unless read_only; raises StoreError where it cannot be used."""
+        try:
+            if not read_only:
+                path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+                path.touch(mode=0o640)
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
+                uri=True, isolation_level=None, check_same_thread=False, timeout=_WAIT,
+            )  # fmt: skip
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path}: {error}") from error
+        database = cls(connection, path)
+        try:
+            database._prepare(scripts, read_only=read_only)
+        except StoreError:
+            connection.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close the file; nothing is pending outside a transaction."""
+        with self._guarded():
+            self._connection.close()
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a query; return its rows."""
+        with self._guarded():
+            return self._connection.execute(query, values).fetchall()
+
+    def write(self, statement: str, *values: Any) -> int:
+        """Run one statement of a transaction; return the row id of an INSERT."""
+        with self._guarded():
+            return int(self._connection.execute(statement, values).lastrowid or 0)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is on disk at the end, or none of it is; one that writes nothing costs nothing."""
+        with self._guarded():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.Error, UnicodeEncodeError) as error:
+                raise StoreError(f"{self._path}: {error}") from error
+
+    def _version(self) -> int:
+        return int(self.rows("PRAGMA user_version")[0][0])
+
+    def _prepare(self, scripts: Mapping[int, str], *, read_only: bool) -> None:
+        newest = max(scripts)
+        if self._version() > newest:
+            raise StoreError(f"{self._path}: written by a newer version of sceneshift")
+        if read_only:
+            if self._version() < newest:
+                raise StoreError(f"{self._path}: not brought up to date yet; `sceneshift run` does it")
+            return
+        for pragma in (f"page_size = {PAGE}", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            self.rows(f"PRAGMA {pragma}")
+        for number in sorted(scripts):
+            with self.transaction():
+                if self._version() < number:  # asked inside: another process may have done it
+                    for statement in _statements(scripts[number]):
+                        self.write(statement)
+                    self.write(f"PRAGMA user_version = {number}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script; sqlite3's own executescript would commit what is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement

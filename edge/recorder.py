@@ -1,0 +1,197 @@
+"""Recording: messages, and what was made of them, into the database; what the broker sends twice is recognized.
+
+What a message says is safe once `record` has returned; only then is it acknowledged. A batch that
+changes nothing writes nothing: a plug that repeats its state every second must not wear out an SD card.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from edge.core.behaviors import Behavior
+from edge.core.devices import Device, kind_of
+from edge.core.events import Event, Message
+from edge.database import Database
+
+SEEN = 1024  # newest messages remembered; five times what a broker may have unacknowledged
+LAG = 1000  # a count on disk lags by at most one part in this, so that routine messages cost no write each
+DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message and what was made of it; `rejected` is the reason where nothing was."""
+
+    message: Message
+    events: tuple[Event, ...] = ()
+    behaviors: tuple[Behavior, ...] = ()
+    rejected: str = ""
+
+
+@dataclass
+class _Memory:
+    """What recording knows without asking the disk; a copy is thrown away with a batch that failed."""
+
+    next_seen: int
+    states: dict[tuple[str, str], str]
+    devices: dict[str, Device]
+    pairs: dict[tuple[str, str], int]
+    totals: Counter[str]
+    counted: Counter[str] = field(default_factory=Counter)  # not written yet
+    pending: dict[tuple[int, bytes], None] = field(default_factory=dict)  # seen, changed nothing, not written
+
+    def copy(self) -> "_Memory":
+        return _Memory(
+            self.next_seen, self.states.copy(), self.devices.copy(), self.pairs.copy(),
+            self.totals.copy(), self.counted.copy(), self.pending.copy(),
+        )  # fmt: skip
+
+
+class Recorder:
+    """The one writer of behaviors, states and counters. Threads may share it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.RLock()
+        rows = database.rows
+        self._memory = _Memory(
+            int(rows("SELECT coalesce(max(n), -1) + 1 FROM seen")[0][0]),
+            {(row[0], row[1]): row[2] for row in rows("SELECT device, property, value FROM states")},
+            {row[0]: Device(*row) for row in rows("SELECT id, name, kind FROM devices")},
+            {(row[1], row[2]): row[0] for row in rows("SELECT id, device, control FROM pairs")},
+            Counter({row[0]: row[1] for row in rows("SELECT reason, n FROM counters")}),
+        )
+
+    def flush(self) -> None:
+        """Write what is only counted."""
+        with self._lock:
+            if self._memory.counted:
+                with self._database.transaction():
+                    self._write_counts(self._memory)
+
+    def counted(self) -> Counter[str]:
+        """Return the counts that are not on disk yet."""
+        with self._lock:
+            return self._memory.counted.copy()
+
+    def known(self, message: Message) -> bool:
+        """Tell whether a message is one the broker sent before and `record` has taken."""
+        return self._known(message, self._memory)
+
+    def record(self, batch: Sequence[Entry]) -> list[list[int]]:
+        """Write a batch in one durable transaction; return the new behavior rows of each entry.
+
+        An entry that was rejected has [], and one the broker sent twice. Raises StoreError, and then
+        nothing of the batch was written and it may be recorded again.
+        """
+        with self._lock:
+            memory = self._memory.copy()
+            with self._database.transaction():
+                before = memory.next_seen
+                rows = [self._take(entry, memory) for entry in batch]
+                due = any(n * LAG >= memory.totals[reason] for reason, n in memory.counted.items())
+                if memory.counted and (due or memory.next_seen != before):
+                    self._write_counts(memory)
+            self._memory = memory
+            return rows
+
+    def remember(self, devices: Iterable[Device]) -> None:
+        """Keep names and classes of devices, new or changed, that have not acted yet."""
+        with self._lock:
+            memory = self._memory.copy()
+            with self._database.transaction():
+                for device in devices:
+                    self._describe(device, memory)
+            self._memory = memory
+
+    def _known(self, message: Message, memory: _Memory) -> bool:
+        if not (message.duplicate and message.mid):
+            return False
+        mid, digest = _key(message)
+        query = "SELECT 1 FROM seen WHERE mid = ? AND digest = ?"
+        return (mid, digest) in memory.pending or bool(self._database.rows(query, mid, digest))
+
+    def _take(self, entry: Entry, memory: _Memory) -> list[int]:
+        """Write one entry; return its behavior rows."""
+        if entry.rejected:
+            memory.counted[entry.rejected] += 1
+            return []
+        if self._known(entry.message, memory):
+            memory.counted[DUPLICATE] += 1
+            return []
+        if not entry.events and not entry.behaviors:
+            return []
+        changed = self._write_states(entry.events, memory)
+        rows = [self._write_behavior(behavior, memory) for behavior in entry.behaviors]
+        if entry.message.mid:
+            memory.pending[_key(entry.message)] = None
+        if changed or rows:
+            self._write_seen(memory)
+        while len(memory.pending) > SEEN:
+            del memory.pending[next(iter(memory.pending))]
+        return rows
+
+    def _write_states(self, events: Iterable[Event], memory: _Memory) -> bool:
+        """Write devices and states that are new or different; tell whether any was."""
+        changed = False
+        for event in events:
+            known = memory.devices.get(event.device)
+            same_name = known is not None and known.name == event.name
+            kind = event.kind or (known.kind if known and same_name else kind_of(event.name))
+            changed |= self._describe(Device(event.device, event.name, kind), memory)
+            key = (event.device, event.prop)
+            if not event.momentary and memory.states.get(key) != event.value:
+                memory.states[key] = event.value
+                upsert = (
+                    "INSERT INTO states (device, property, value) VALUES (?, ?, ?) "
+                    "ON CONFLICT (device, property) DO UPDATE SET value = excluded.value"
+                )
+                self._database.write(upsert, *key, event.value)
+                changed = True
+        return changed
+
+    def _describe(self, device: Device, memory: _Memory) -> bool:
+        if memory.devices.get(device.id) == device:
+            return False
+        memory.devices[device.id] = device
+        upsert = (
+            "INSERT INTO devices (id, name, kind) VALUES (?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind"
+        )
+        self._database.write(upsert, device.id, device.name, device.kind)
+        return True
+
+    def _write_behavior(self, behavior: Behavior, memory: _Memory) -> int:
+        pair = (behavior.device, behavior.control)
+        if behavior.device not in memory.devices:
+            self._describe(Device(behavior.device, behavior.device, kind_of(behavior.device)), memory)
+        if pair not in memory.pairs:
+            memory.pairs[pair] = self._database.write("INSERT INTO pairs (device, control) VALUES (?, ?)", *pair)
+        insert = "INSERT INTO behaviors (time, pair) VALUES (?, ?)"
+        return self._database.write(insert, behavior.time, memory.pairs[pair])
+
+    def _write_seen(self, memory: _Memory) -> None:
+        """Write the messages seen since the last write into the ring.
+
+        Those that changed nothing belong there too: sent again behind a later change, they would look like one.
+        """
+        for mid, digest in memory.pending:
+            n = memory.next_seen
+            insert = "INSERT OR REPLACE INTO seen (slot, n, mid, digest) VALUES (?, ?, ?, ?)"
+            self._database.write(insert, n % SEEN, n, mid, digest)
+            memory.next_seen += 1
+        memory.pending.clear()
+
+    def _write_counts(self, memory: _Memory) -> None:
+        upsert = "INSERT INTO counters (reason, n) VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n"
+        for reason, n in memory.counted.items():
+            self._database.write(upsert, reason, n)
+        memory.totals.update(memory.counted)
+        memory.counted.clear()
+
+
+def _key(message: Message) -> tuple[int, bytes]:
+    content = message.topic.encode("utf-8", "replace") + b"\0" + message.payload
+    return message.mid, blake2b(content, digest_size=8).digest()

@@ -1,0 +1,168 @@
+"""Everything that happened, in one SQLite file: what the other parts ask it and tell it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.core.behaviors import Behavior
+from edge.core.devices import Device
+from edge.core.errors import StoreError
+from edge.core.events import Message
+from edge.database import Database, migrations
+from edge.recorder import Entry, Recorder
+
+__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Store"]
+
+FILE = "sceneshift.db"
+_ROWS = 2000  # read at once while iterating
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it was sent; `behavior` is a row id, None where that row was forgotten."""
+
+    time: float
+    behavior: int | None
+    score: float
+    threshold: float
+    sentence: str
+    state: str = "sent"
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """One run of the slow loop and its report."""
+
+    id: int
+    time: float
+    scene: str
+    report: Any = field(hash=False)
+
+
+class Store:
+    """The database of one home. Threads may share it; other processes may read the file meanwhile."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._recorder = Recorder(database)
+
+    @classmethod
+    def open(cls, directory: Path, *, read_only: bool = False) -> "Store":
+        """Open or make the database in a directory; raises StoreError where it cannot be used."""
+        path = directory / FILE
+        if read_only and not path.exists():
+            raise StoreError(f"{path}: nothing has been recorded here yet")
+        database = Database.open(path, migrations(), read_only=read_only)
+        try:
+            return cls(database)
+        except StoreError:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Write what is only counted, and close."""
+        self._recorder.flush()
+        self._database.close()
+
+    def known(self, message: Message) -> bool:
+        """Tell whether a message is one the broker sent before and `record` has taken."""
+        return self._recorder.known(message)
+
+    def record(self, batch: Sequence[Entry]) -> list[list[int]]:
+        """Write a batch in one durable transaction; return the new behavior rows of each entry.
+
+        An entry that was rejected has [], and one the broker sent twice. Raises StoreError, and then
+        nothing of the batch was written and it may be recorded again.
+        """
+        return self._recorder.record(batch)
+
+    def remember(self, devices: Iterable[Device]) -> None:
+        """Keep names and classes of devices, new or changed, that have not acted yet."""
+        self._recorder.remember(devices)
+
+    def states(self) -> dict[tuple[str, str], str]:
+        """Return the last value of every (device id, property)."""
+        return {(row[0], row[1]): row[2] for row in self._database.rows("SELECT device, property, value FROM states")}
+
+    def devices(self) -> list[Device]:
+        """Return every device heard of, by id."""
+        return [Device(*row) for row in self._database.rows("SELECT id, name, kind FROM devices ORDER BY id")]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return every (device id, control) that has occurred, in order of first occurrence."""
+        return [(row[0], row[1]) for row in self._database.rows("SELECT device, control FROM pairs ORDER BY id")]
+
+    def count(self) -> int:
+        """Return the number of behaviors."""
+        return int(self._database.rows("SELECT count(*) FROM behaviors")[0][0])
+
+    def counters(self) -> dict[str, int]:
+        """Return how many messages were set aside, by reason."""
+        written = Counter({row[0]: row[1] for row in self._database.rows("SELECT reason, n FROM counters")})
+        return dict(sorted((written + self._recorder.counted()).items()))
+
+    def behaviors(self, since: float = float("-inf"), until: float = float("inf")) -> Iterator[Behavior]:
+        """Yield the behaviors of since <= time < until, in order of arrival."""
+        return (behavior for _, behavior in self.behaviors_with_ids(since, until))
+
+    def behaviors_with_ids(
+        self, since: float = float("-inf"), until: float = float("inf"), after: int = 0
+    ) -> Iterator[tuple[int, Behavior]]:
+        """Yield (row id, behavior) in order of arrival; only rows beyond `after`. Writing meanwhile is allowed."""
+        query = (
+            "SELECT b.id, b.time, p.device, p.control FROM behaviors b JOIN pairs p ON p.id = b.pair "
+            "WHERE b.id > ? AND b.time >= ? AND b.time < ? ORDER BY b.id LIMIT ?"
+        )
+        while rows := self._database.rows(query, after, since, until, _ROWS):
+            yield from ((row[0], Behavior(row[1], row[2], row[3])) for row in rows)
+            after = rows[-1][0]
+
+    def add_alert(self, alert: Alert) -> int:
+        """Keep an alert (its `id` is not used); return its id."""
+        return self._insert(
+            "INSERT INTO alerts (time, behavior, score, threshold, sentence, state) VALUES (?, ?, ?, ?, ?, ?)",
+            alert.time, alert.behavior, alert.score, alert.threshold, alert.sentence, alert.state,
+        )  # fmt: skip
+
+    def alerts(self, since: float = float("-inf")) -> list[Alert]:
+        """Return the alerts from a time on, the oldest first."""
+        query = "SELECT time, behavior, score, threshold, sentence, state, id FROM alerts WHERE time >= ? ORDER BY id"
+        return [Alert(*row) for row in self._database.rows(query, since)]
+
+    def mark_alert(self, alert: int, state: str) -> bool:
+        """Change an alert's state, for example to what the user said of it; False where there is no such alert."""
+        with self._database.transaction():
+            found = self._database.rows("UPDATE alerts SET state = ? WHERE id = ? RETURNING id", state, alert)
+        return bool(found)
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """Return the JSON value kept under a key."""
+        rows = self._database.rows("SELECT value FROM facts WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else default
+
+    def set_fact(self, key: str, value: Any) -> None:
+        """Keep a JSON value under a key; one that is there already costs no write."""
+        upsert = (
+            "INSERT INTO facts (key, value) VALUES (?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
+        )
+        with self._database.transaction():
+            self._database.write(upsert, key, json.dumps(value))
+
+    def add_adaptation(self, time: float, scene: str, report: Any) -> int:
+        """Keep the report of one adaptation; return its id."""
+        insert = "INSERT INTO adaptations (time, scene, report) VALUES (?, ?, ?)"
+        return self._insert(insert, time, scene, json.dumps(report))
+
+    def adaptations(self) -> list[Adaptation]:
+        """Return every adaptation, the oldest first."""
+        rows = self._database.rows("SELECT id, time, scene, report FROM adaptations ORDER BY id")
+        return [Adaptation(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
+
+    def _insert(self, statement: str, *values: Any) -> int:
+        with self._database.transaction():
+            return self._database.write(statement, *values)
