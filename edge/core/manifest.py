@@ -83,7 +83,7 @@ class SlotManifest(_Manifest):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        """A vocabulary names each row once, and has no more names than the graphs have rows."""
+        """Refuse a vocabulary that names a row twice, or has more names than the graphs have rows."""
         devices, controls = self.vocabulary.devices, self.vocabulary.controls
         if len(devices) > DEVICE_ROWS - FIRST or len(controls) > CONTROL_ROWS - FIRST:
             raise ValueError("more names than rows")

@@ -1,0 +1,259 @@
+"""Model slots on disk: written whole or not at all, verified by hash, switched by replacing one small pointer.
+
+directory/
+├── current.json           {"current": name, "history": earlier ones, oldest first}
+└── 0001-winter/           one slot: manifest.json and parameters.npy; never changed once it has its name
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edge
+from edge.core.errors import ArtifactError
+from edge.core.manifest import ModelManifest, SlotManifest
+
+_NAME = re.compile(r"\d{4,}(-[a-z0-9]+)*")
+_UNFINISHED = ".unfinished-"
+
+
+class Healthy(NamedTuple):
+    """A verified slot to score with; `reason` says what was wrong with the one that should have been."""
+
+    name: str
+    manifest: SlotManifest
+    parameters: NDArray[np.float32]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    """Which slot is used now, and which were before it, oldest first, each once."""
+
+    current: str | None = None
+    history: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "_Pointer":
+        try:
+            document: Any = json.loads(text)
+            names = [document["current"], *document["history"]]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ArtifactError("current.json is corrupt") from error
+        if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+            raise ArtifactError("current.json names no slot")
+        return cls(names[0], tuple(names[1:]))
+
+
+def shipped(name: str) -> Path:
+    """Return the newest version of a model that ships with the package; raises ArtifactError where there is none."""
+    package = Path(edge.__file__).parent
+    for models in (package / "models", package.parent / "models"):
+        versions = [path for path in (models / name).glob("*/") if path.name.isdigit()]
+        if versions:
+            return max(versions, key=lambda path: int(path.name))
+    raise ArtifactError(f"no model {name} is installed")
+
+
+def verify_model(directory: Path) -> ModelManifest:
+    """Read a shipped model's manifest and compare every file's sha256; raises ArtifactError."""
+    manifest = ModelManifest.from_json(_read(directory / "manifest.json"))
+    for name, expected in manifest.files.items():
+        if hashlib.sha256(_read(directory / name)).hexdigest() != expected:
+            raise ArtifactError(f"{directory / name} is not the file its manifest describes")
+    return manifest
+
+
+class Slots:
+    """The slots of one home. Every change is durable before the method returns; one process writes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def write(self, manifest: SlotManifest, parameters: NDArray[np.float32]) -> str:
+        """Store a slot under a fresh name, without using it yet; returns the name."""
+        buffer = BytesIO()
+        np.save(buffer, np.ascontiguousarray(parameters, np.float32), allow_pickle=False)
+        scene = re.sub(r"[^a-z0-9]+", "-", manifest.scene.lower())[:24].strip("-")
+        name = f"{self._next_number():04d}" + (f"-{scene}" if scene else "")
+        filled = manifest.model_copy(update={"name": name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()})
+        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
+        try:
+            _write(unfinished / "parameters.npy", buffer.getvalue())
+            _write(unfinished / "manifest.json", filled.to_json().encode())
+            _sync(unfinished)
+            unfinished.rename(self.directory / name)
+            _sync(self.directory)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return name
+
+    def load(self, name: str) -> tuple[SlotManifest, NDArray[np.float32]]:
+        """Return a slot, verified by hash; raises ArtifactError where it is missing or corrupt."""
+        if not _NAME.fullmatch(name):
+            raise ArtifactError(f"{name!r} is no slot's name")
+        manifest = SlotManifest.from_json(_read(self.directory / name / "manifest.json"))
+        stored = _read(self.directory / name / "parameters.npy")
+        if manifest.name != name or hashlib.sha256(stored).hexdigest() != manifest.sha256:
+            raise ArtifactError(f"slot {name} is not what its manifest describes")
+        try:
+            parameters = np.load(BytesIO(stored), allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ArtifactError(f"the parameters of slot {name} cannot be read") from error
+        if parameters.dtype != np.float32 or parameters.ndim != 1 or not np.isfinite(parameters).all():
+            raise ArtifactError(f"the parameters of slot {name} are no finite vector")
+        return manifest, parameters
+
+    def current(self) -> str | None:
+        """Return the slot in use, None before the first; raises ArtifactError where the pointer is corrupt."""
+        return self._pointer().current
+
+    def previous(self) -> str | None:
+        """Return the slot that was in use before, None where there was none."""
+        history = self._pointer().history
+        return history[-1] if history else None
+
+    def promote(self, name: str) -> None:
+        """Use a slot from now on; raises ArtifactError, and changes nothing, where it is not healthy."""
+        self.load(name)
+        pointer = self._pointer_or_none()
+        earlier = (*pointer.history, pointer.current)
+        self._point(_Pointer(name, tuple(slot for slot in earlier if slot is not None and slot != name)))
+
+    def rollback(self) -> str:
+        """Go back to the newest healthy slot used before; what was in use is forgotten, not deleted.
+
+        Raises ArtifactError, and changes nothing, where there is none.
+        """
+        history = self._pointer().history
+        for place in reversed(range(len(history))):
+            if self._reason(history[place]) is None:
+                self._point(_Pointer(history[place], history[:place]))
+                return history[place]
+        raise ArtifactError("there is no earlier slot to go back to")
+
+    def for_scene(self, scene: str) -> str | None:
+        """Return the healthy slot used last in that scene, None where there is none (never one that was refused)."""
+        pointer = self._pointer_or_none()
+        for name in reversed((*pointer.history, *([pointer.current] if pointer.current else []))):
+            if self._reason(name) is None and self.load(name)[0].scene == scene:
+                return name
+        return None
+
+    def load_healthy(self) -> Healthy:
+        """Return the current slot or, where it is corrupt, the newest healthy one; raises ArtifactError if none is.
+
+        With the pointer itself lost, any healthy slot is better than none: the newest is taken.
+        """
+        reasons: list[str] = []
+        for name in self._by_preference(reasons):
+            try:
+                manifest, parameters = self.load(name)
+            except ArtifactError as error:
+                reasons.append(str(error))
+                continue
+            return Healthy(name, manifest, parameters, "; ".join(reasons) or None)
+        raise ArtifactError("no healthy slot" + (f": {'; '.join(reasons)}" if reasons else " was ever written"))
+
+    def names(self) -> list[str]:
+        """Return the names of all slots, oldest first."""
+        found = [path.name for path in self.directory.iterdir() if _NAME.fullmatch(path.name)]
+        return sorted(found, key=lambda name: int(name.partition("-")[0]))
+
+    def prune(self, keep: int) -> list[str]:
+        """Delete old slots but the current, the previous, each scene's latest, and the newest `keep` of the rest."""
+        for unfinished in self.directory.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        pointer = self._pointer()
+        scenes: dict[str, str] = {}
+        for name in (*pointer.history, *([pointer.current] if pointer.current else [])):
+            if self._reason(name) is None:
+                scenes[self.load(name)[0].scene] = name
+        needed = {pointer.current, *pointer.history[-1:], *scenes.values()}
+        rest = [name for name in self.names() if name not in needed]
+        gone = rest[: max(0, len(rest) - keep)]
+        if pointer.current is not None and gone:  # the pointer first: it must never name what is gone
+            self._point(_Pointer(pointer.current, tuple(name for name in pointer.history if name not in gone)))
+        for name in gone:
+            shutil.rmtree(self.directory / name)
+        return gone
+
+    def _reason(self, name: str) -> str | None:
+        """Say what is wrong with a slot, None where nothing is."""
+        try:
+            self.load(name)
+        except ArtifactError as error:
+            return str(error)
+        return None
+
+    def _by_preference(self, reasons: list[str]) -> Iterator[str]:
+        """Yield the current slot, then earlier ones; with no readable pointer (told in `reasons`) all, newest first."""
+        try:
+            pointer = self._pointer()
+        except ArtifactError as error:
+            reasons.append(str(error))
+            pointer = _Pointer()
+        if pointer.current is None:
+            yield from reversed(self.names())
+        else:
+            yield from (pointer.current, *reversed(pointer.history))
+
+    def _next_number(self) -> int:
+        """Return a number no slot has or had, as far as the disk and the pointer remember."""
+        pointer = self._pointer_or_none()
+        known = (*self.names(), *pointer.history, *([pointer.current] if pointer.current else []))
+        return 1 + max((int(name.partition("-")[0]) for name in known), default=0)
+
+    def _pointer(self) -> _Pointer:
+        path = self.directory / "current.json"
+        return _Pointer.parse(_read(path).decode(errors="replace")) if path.exists() else _Pointer()
+
+    def _pointer_or_none(self) -> _Pointer:
+        """Return the pointer; where it is corrupt, the empty one: promoting must be able to mend it."""
+        try:
+            return self._pointer()
+        except ArtifactError:
+            return _Pointer()
+
+    def _point(self, pointer: _Pointer) -> None:
+        text = json.dumps({"current": pointer.current, "history": pointer.history})
+        fresh = self.directory / f"{_UNFINISHED}current.json"
+        _write(fresh, text.encode())
+        fresh.replace(self.directory / "current.json")
+        _sync(self.directory)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    """Wait until the disk has a directory's entries."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
