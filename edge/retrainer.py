@@ -1,0 +1,194 @@
+"""Starts and watches the retraining child (edge/workers/retrain.py). What goes wrong there is a RetrainError here.
+
+It is another process because a batch job must not touch the fast loop's memory, and must be easy to stop.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edge
+from edge.core.errors import RetrainError
+from edge.core.sequences import FIELDS, LENGTH
+
+STEPS, BATCH, RATE = 600, 64, 2e-3  # what `sceneshift` trains a home with; tuned on held-out sequences
+NICE = 10
+_PATIENCE = 0.1  # seconds between two looks at the clock and the cancel event
+
+Progress = Callable[[int, int], None]  # (steps made, steps in all)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What a retraining gave. `seconds`: wall time with the child's start; `loss`: mean of the last steps, nats."""
+
+    parameters: NDArray[np.float32]
+    steps: int
+    seconds: float
+    peak_rss_mb: float
+    loss: float
+    engine: str = "onnxruntime"
+
+
+def retrain(
+    tokens: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    *,
+    model_dir: Path,
+    seed: int,
+    limit_seconds: float,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    rate: float = RATE,
+    start: NDArray[np.float32] | None = None,
+    threads: int = 2,
+    memory_mb: int | None = None,
+    on_progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Retrained:
+    """Train on tokens (n, LENGTH, 5), each drawn in proportion to weight (n,), from `start` or the shipped beginning.
+
+    Deterministic by seed on one machine. Raises RetrainError: bad data, time or memory used up, cancelled,
+    anything not finite, a child that died.
+    """
+    _check(tokens, weight)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sceneshift-retrain-") as name:
+        directory = Path(name)
+        job = {
+            "model_dir": str(model_dir.resolve()),
+            "steps": steps,
+            "batch": batch,
+            "lr": rate,
+            "seed": seed,
+            "threads": threads,
+            "nice": NICE,
+            "memory_mb": memory_mb,
+        }
+        parameters = _first(model_dir) if start is None else start
+        (directory / "job.json").write_text(json.dumps(job))
+        for part, array in (("tokens", tokens), ("weight", weight), ("start", parameters)):
+            np.save(directory / part, array)
+        told = _watch(directory, began + limit_seconds, on_progress, cancel)
+        trained = _result(directory, parameters.shape)
+    return Retrained(trained, steps, time.monotonic() - began, float(told["peak_rss_mb"]), float(told["loss"]))
+
+
+def _check(tokens: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
+    if tokens.dtype != np.int64 or tokens.ndim != 3 or tokens.shape[1:] != (LENGTH, len(FIELDS)):
+        raise RetrainError(f"tokens of shape {tokens.shape}, {tokens.dtype}")
+    if len(tokens) == 0:
+        raise RetrainError("no sequences to train on")
+    if weight.shape != tokens.shape[:1] or not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
+        raise RetrainError("the weights are not one finite number >= 0 for each sequence, some above 0")
+
+
+def _first(model_dir: Path) -> NDArray[np.float32]:
+    """Return the parameters a shipped model starts from; raises RetrainError."""
+    try:
+        first: NDArray[np.float32] = np.load(model_dir / "initial.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise RetrainError(f"initial.npy cannot be read: {error}") from error
+    return first
+
+
+def _result(directory: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    try:
+        parameters: NDArray[np.float32] = np.load(directory / "parameters.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise RetrainError(f"the retraining left no parameters: {error}") from error
+    if parameters.shape != shape or not np.isfinite(parameters).all():
+        raise RetrainError("the retrained parameters are not finite")
+    return parameters
+
+
+def _watch(
+    directory: Path, deadline: float, on_progress: Progress | None, cancel: threading.Event | None
+) -> dict[str, Any]:
+    """Run the child; return the last line it told. However this ends, the child is dead and reaped then."""
+    complaint = directory / "stderr"
+    told: dict[str, Any] = {}
+    with complaint.open("wb") as stderr, _child(directory, stderr) as process:
+        try:
+            for line in _lines(process, deadline, cancel):
+                told = _parsed(line)
+                if on_progress and "step" in told:
+                    on_progress(int(told["step"]), int(told["steps"]))
+            code = process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise RetrainError("retraining did not end in time") from error
+        finally:
+            process.kill()
+    if code != 0:
+        raise RetrainError(_obituary(code, complaint.read_text(errors="replace")))
+    if "peak_rss_mb" not in told:
+        raise RetrainError("the retraining ended without a result")
+    return told
+
+
+def _child(directory: Path, stderr: Any) -> "subprocess.Popen[bytes]":
+    """Start the child; it nices and limits itself, before it loads anything large."""
+    root = str(Path(edge.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-m", "edge.workers.retrain", str(directory)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        cwd=directory,
+        # Arenas and BLAS threads reserve address space by the hundred MB; neither is used here.
+        env={**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"},
+    )
+
+
+def _lines(process: "subprocess.Popen[bytes]", deadline: float, cancel: threading.Event | None) -> Iterator[bytes]:
+    """Yield the child's lines until it closes its output; raises RetrainError when time is up or on cancel."""
+    assert process.stdout is not None
+    rest = b""
+    while True:
+        if cancel is not None and cancel.is_set():
+            raise RetrainError("retraining was cancelled")
+        if time.monotonic() > deadline:
+            raise RetrainError("retraining did not end in time")
+        if not select.select([process.stdout], [], [], _PATIENCE)[0]:
+            continue
+        arrived = os.read(process.stdout.fileno(), 1 << 16)
+        if not arrived:
+            return
+        *lines, rest = (rest + arrived).split(b"\n")
+        yield from lines
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(line)
+    except ValueError as error:
+        raise RetrainError(f"the retraining said {line[:80]!r}") from error
+    if not isinstance(told, dict):
+        raise RetrainError(f"the retraining said {line[:80]!r}")
+    return told
+
+
+def _obituary(code: int, complaint: str) -> str:
+    """Say in one line why a child died."""
+    last = next((line.strip() for line in reversed(complaint.splitlines()) if line.strip()), "")
+    if code < 0:
+        died = f"by signal {signal.Signals(-code).name}"
+    elif "MemoryError" in complaint or "bad_alloc" in complaint or "Failed to allocate" in complaint:
+        died = "for want of memory"
+    else:
+        died = f"with exit status {code}"
+    return f"retraining died {died}" + (f": {last[:200]}" if last else "")

@@ -1,0 +1,161 @@
+"""The retraining child: `python -m edge.workers.retrain JOBDIR`. numpy and onnxruntime, nothing else.
+
+Reads job.json, tokens.npy, weight.npy and start.npy; writes parameters.npy. Tells one JSON object a line:
+{"step", "steps", "loss"} as it goes, at the end {"peak_rss_mb", "loss"}. When the parent dies, the next
+line breaks the pipe and ends this process too.
+"""
+
+import json
+import math
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LENGTH, CONTROL = 10, 3  # as in edge.core.sequences; the parent checks the shapes
+HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
+WARM_UP = 0.05  # share of the steps in which the learning rate rises
+LINES = 50  # progress is told about this often
+
+Batch = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What job.json holds."""
+
+    model_dir: str
+    steps: int
+    batch: int
+    lr: float
+    seed: int
+    threads: int
+    nice: int
+    memory_mb: int | None
+
+
+def rate(step: int, steps: int, highest: float) -> float:
+    """Return the learning rate of a step (0-based): a short linear rise, then half a cosine down to 0."""
+    rise = max(1, round(steps * WARM_UP))
+    if step < rise:
+        return highest * (step + 1) / rise
+    return highest * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def order(weight: NDArray[np.float32], chance: np.random.Generator) -> Iterator[int]:
+    """Yield row numbers for ever, each as often as its weight says, spread over rounds as evenly as can be.
+
+    Systematic sampling: with equal weights every round is a shuffle of all rows, without repetition.
+    """
+    ends = np.cumsum(weight, dtype=np.float64)
+    ends *= len(weight) / ends[-1]
+    while True:
+        points = np.arange(len(weight)) + chance.random()
+        rows = np.minimum(np.searchsorted(ends, points, side="right"), len(weight) - 1)
+        yield from chance.permutation(rows).tolist()
+
+
+def hide(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.float32]:
+    """Return mask (B, LENGTH, 2): HIDDEN of the places, and at least one of each sequence, never padding."""
+    real = tokens[:, :, CONTROL] != 0
+    mask = (chance.random((*real.shape, 2)) < HIDDEN) & real[..., None]
+    rows = np.arange(len(tokens))
+    for part in (0, 1):
+        mask[rows, (chance.random(len(tokens)) * real.sum(1)).astype(int), part] = True
+    hidden: NDArray[np.float32] = mask.astype(np.float32)
+    return hidden
+
+
+def batches(tokens: NDArray[np.int64], weight: NDArray[np.float32], job: Job) -> Iterator[Batch]:
+    """Yield one batch a step. Weights decide how often a sequence is drawn, so drawn ones all count alike."""
+    chance = np.random.default_rng(job.seed)
+    rows = order(weight, chance)
+    for step in range(job.steps):
+        drawn = tokens[[next(rows) for _ in range(job.batch)]]
+        yield {
+            "tokens": drawn,
+            "mask": hide(drawn, chance),
+            "weight": np.ones(job.batch, np.float32),
+            "lr": np.array(rate(step, job.steps, job.lr), np.float32),
+        }
+
+
+class Training:
+    """The exported training step, run again and again. Two sets of buffers take turns: no copies between steps."""
+
+    def __init__(self, graph: Path, start: NDArray[np.float32], threads: int) -> None:
+        import onnxruntime as ort  # noqa: PLC0415  # after the memory limit is set
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        value = ort.OrtValue.ortvalue_from_numpy
+        blank = {"m": np.zeros_like(start), "v": np.zeros_like(start), "step": np.zeros((), np.float32)}
+        self._now, self._next = (
+            {name: value(part.copy()) for name, part in {"flat": start, **blank}.items()} for _ in range(2)
+        )
+        self._loss = value(np.zeros((), np.float32))
+
+    def step(self, batch: Batch) -> float:
+        """Make one step; return the loss before it."""
+        binding = self._session.io_binding()
+        for name, part in self._now.items():
+            binding.bind_ortvalue_input(name, part)
+            binding.bind_ortvalue_output(f"{name}_out", self._next[name])
+        for name, part in batch.items():
+            binding.bind_cpu_input(name, part)
+        binding.bind_ortvalue_output("loss", self._loss)
+        self._session.run_with_iobinding(binding)
+        self._now, self._next = self._next, self._now
+        return float(self._loss.numpy())
+
+    def parameters(self) -> NDArray[np.float32]:
+        """Return the parameters (P,) as they are now."""
+        flat: NDArray[np.float32] = self._now["flat"].numpy()
+        return flat
+
+
+def peak_rss_mb() -> float:
+    """Return this process's largest resident memory, MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would tell the parent's memory, where that was larger before exec
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def run(directory: Path) -> None:
+    """Do the job in a directory."""
+    job = Job(**json.loads((directory / "job.json").read_text()))
+    os.nice(job.nice)
+    if job.memory_mb is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (job.memory_mb << 20, job.memory_mb << 20))
+    tokens, weight, start = (np.load(directory / f"{name}.npy") for name in ("tokens", "weight", "start"))
+    training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
+    losses: list[float] = []
+    for step, batch in enumerate(batches(tokens, weight, job), 1):
+        losses.append(training.step(batch))
+        if step % max(1, job.steps // LINES) == 0 or step == job.steps:
+            tell({"step": step, "steps": job.steps, "loss": losses[-1]})
+        if not math.isfinite(losses[-1]):
+            sys.exit(f"the loss is not finite at step {step}")
+    np.save(directory / "parameters.npy", training.parameters())
+    tell({"peak_rss_mb": peak_rss_mb(), "loss": float(np.mean(losses[-LINES:]))})
+
+
+def tell(what: dict[str, float]) -> None:
+    """Write one line to the parent."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]))
