@@ -28,6 +28,7 @@ RECEIVE_MAXIMUM = 200  # unacknowledged messages the broker may have under way (
 CAPACITY = 10_000  # messages waiting in this process
 WHOLE = 8 * MAX_PAYLOAD  # bytes; of a larger payload only its oversized beginning is kept
 _UNSUPPORTED_PROTOCOL = 0x84  # CONNACK reason (MQTT v5, section 3.2.2.2)
+_HANDSHAKE = 5.0  # seconds a broker may take to answer CONNECT
 _SLOWEST = 60.0  # seconds; the longest wait between two attempts
 
 
@@ -195,8 +196,13 @@ class Session:
                 return
             self._accepted = False
             if self._connect():
-                self._lost.wait()
-                if self._closing.is_set():
+                unanswered = not self._lost.wait(_HANDSHAKE) and not self._accepted
+                if unanswered:  # a broker that misreads a v5 CONNECT may wait for more of it, for ever
+                    self._silent = 2
+                    self._say("the broker does not answer")
+                else:
+                    self._lost.wait()
+                if unanswered or self._closing.is_set():
                     self._client.disconnect()
                 self._client.loop_stop()
             self._fall_back()

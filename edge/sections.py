@@ -136,6 +136,9 @@ class Home(Section):
     longitude: float | None = Field(default=None, ge=-180, le=180, description="degrees, east positive")
     time_zone: str = Field(default="UTC", description="IANA name, for example `Europe/Paris`")
     scene: str | None = Field(default=None, description="scene at the first start, for example `winter+multiple`")
+    dictionary: Path | None = Field(
+        default=None, description="dictionary.json of devices and controls that exist though not heard yet"
+    )
     person_topic: str | None = Field(default=None, description="topic whose payload is the number of people at home")
 
     @field_validator("time_zone")

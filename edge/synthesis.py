@@ -41,6 +41,18 @@ class Scoring(Protocol):
         """Return one score a sequence, in nats."""
         ...
 
+    def newest(self, sequence: Sequence) -> Any:
+        """Return the surprise of the last step (`what`, `when`, in nats)."""
+        ...
+
+    def predict(self, sequence: Sequence, k: int = 10) -> list[tuple[tuple[str, str], float]]:
+        """Return the k likeliest next (device, control) pairs with their probabilities."""
+        ...
+
+    def next_ranks(self, sequences: Items[Sequence]) -> NDArray[np.int64]:
+        """Return the rank of every true next control."""
+        ...
+
 
 class Writing(Protocol):
     """A language model at work (edge/generator.py)."""
@@ -159,12 +171,12 @@ def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, label
 
 
 def _outlying(home: Home, incumbent: Scoring, read: Items[Sequence]) -> Callable[[Sequence], bool]:
-    """Judge a sequence by how badly the incumbent foretells those of its controls that it knows."""
-    known = set(incumbent.vocabulary.controls)
+    """Judge a sequence by how badly the incumbent foretells those of its controls that the home has lived."""
+    lived = {(step.device, step.control) for sequence in home.sequences for step in sequence}
 
     def mean(sequence: Sequence, surprise: NDArray[np.floating]) -> float:
         what = [float(nats) for step, nats in zip(sequence, surprise[:, 0], strict=True)
-                if (step.device, step.control) in known]  # fmt: skip
+                if (step.device, step.control) in lived]  # fmt: skip
         return float(np.mean(what)) if what else 0.0
 
     sample = list(Counter(home.sequences))[:400]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge.core.events import Event
+from edge.core.events import Event, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,16 @@ class Behavior:
     time: float
     device: str
     control: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one message turned out to hold; `rejected` names the reason where it is no event at all."""
+
+    message: Message
+    events: tuple[Event, ...] = ()
+    behaviors: tuple[Behavior, ...] = ()
+    rejected: str = ""
 
 
 @dataclass(slots=True)

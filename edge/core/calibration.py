@@ -40,3 +40,9 @@ def calibrate(scores: NDArray[np.floating], alpha: float) -> Threshold:
         raise EdgeError("no sequence to calibrate on")
     rank = math.ceil((finite.size + 1) * (1 - alpha))
     return Threshold(float(finite[min(rank, finite.size) - 1]), alpha, int(finite.size))
+
+
+def drifting(alarms: int, sequences: int, alpha: float) -> bool:
+    """Tell whether a home alarms far more often than it was calibrated for (four standard deviations of a binomial)."""
+    expected = alpha * sequences
+    return sequences >= 40 and alarms > expected + 4 * math.sqrt(expected * (1 - alpha)) + 2

@@ -31,10 +31,8 @@ class Decision:
     candidate: Metrics | None = None
 
 
-def decide(incumbent: Metrics, candidate: Metrics, *, synthetic: int) -> Decision:
+def decide(incumbent: Metrics, candidate: Metrics) -> Decision:
     """Accept the candidate only where it is not worse than the incumbent on what stays valid in the new scene."""
-    if synthetic == 0:
-        return Decision(False, ("no synthetic sequence passed the filters",), incumbent, candidate)
     if candidate.normals < MIN_HELD_OUT:
         reason = (
             f"only {candidate.normals} held-out sequences stay valid in the new scene (needs {MIN_HELD_OUT}): "

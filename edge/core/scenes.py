@@ -40,7 +40,10 @@ class Scene:
     def parse(cls, name: str) -> "Scene":
         """Read a scene's name; several joined by `+`. Raises SettingsError listing the names that exist."""
         scene = cls()
-        for word in name.strip().split("+"):
+        words, _, new = name.strip().partition("new-device:")
+        if new:
+            scene = replace(scene, new_device=new)
+        for word in words.strip("+").split("+") if words.strip("+") or not new else ():
             if word in SEASONS:
                 scene = replace(scene, season=word)
             elif word in PARTS:
@@ -49,8 +52,6 @@ class Scene:
                 scene = replace(scene, occupancy=word)
             elif word in MODES:
                 scene = replace(scene, mode=word)
-            elif word.startswith("new-device:") and word != "new-device:":
-                scene = replace(scene, new_device=word.removeprefix("new-device:"))
             else:
                 raise SettingsError(f"no scene is called {word[:40]!r}; there are {', '.join(NAMES)}")
         return scene

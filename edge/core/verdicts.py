@@ -1,9 +1,7 @@
 """Score and threshold to a verdict, with the why in one sentence."""
 
-from collections.abc import Collection, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from edge.core.dictionary import Dictionary
 from edge.core.prompts import clean
@@ -42,7 +40,7 @@ def judge(
     expected: Items[tuple[tuple[str, str], float]],
     silent: bool,
 ) -> Verdict:
-    """Judge the newest behavior. `expected`: the most probable instead; `silent`: muted, or already told."""
+    """Judge the newest behavior. `expected`: the most probable instead; `silent`: already told."""
     what, when = surprise
     if what + when <= threshold:
         return Verdict(False, False, what, when, threshold)
@@ -68,13 +66,3 @@ def explain(
 def _name(device: str, dictionary: Dictionary) -> str:
     described = dictionary.devices.get(device)
     return clean(described.name if described else device)
-
-
-def excluded(device: str, name: str, patterns: Collection[str]) -> bool:
-    """Tell whether a device is left out by a glob over its id or name."""
-    return any(fnmatchcase(device, pattern) or fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def muted(device: str, mutes: Mapping[str, float], now: float) -> bool:
-    """Tell whether a device is muted at `now`; `mutes` holds the end of each mute, seconds since the epoch."""
-    return mutes.get(device, 0.0) > now

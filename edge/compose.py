@@ -1,0 +1,65 @@
+"""Builds the tools of the slow loop from the settings; the agent and the batch commands use the same ones."""
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.adapt import Plan, SlowLoop
+from edge.core.dictionary import DatasetNames
+from edge.core.errors import ArtifactError, MessageError, SettingsError
+from edge.core.vocabulary import Vocabulary
+from edge.generator import Generator, Limits
+from edge.retrainer import retrain
+from edge.scorer import Scorer
+from edge.sections import Llm
+from edge.settings import Settings
+from edge.slots import Slots, shipped, verify_model
+
+
+def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: Plan | None = None) -> SlowLoop:
+    """Build the slow loop on the base model; raises ArtifactError where that is missing or corrupt."""
+    directory = settings.model.directory or shipped("detector")
+    base = verify_model(directory)
+
+    def scorer_of(parameters: NDArray[np.float32], vocabulary: Vocabulary) -> Scorer:
+        scorer = Scorer(directory, parameters, vocabulary, settings.model.threads)
+        scorer.probe()
+        return scorer
+
+    training = partial(
+        retrain,
+        model_dir=directory,
+        steps=settings.adapt.steps,
+        threads=2,
+        limit_seconds=settings.adapt.seconds,
+        memory_mb=settings.adapt.memory_mb,
+        cancel=cancel,
+    )
+    wanted = plan or Plan(count=settings.llm.count, alarms_per_week=settings.model.alarms_per_week)
+    return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted)
+
+
+def writer(llm: Llm) -> Generator:
+    """Return the language model at work: the user's own file, or the shipped one."""
+    return Generator(llm.file or language_model(), Limits(seconds=llm.seconds, memory_mb=llm.memory_mb))
+
+
+def language_model() -> Path:
+    """Return the shipped language model's file, the most precise one; raises ArtifactError where there is none."""
+    files = sorted(shipped("behavior-lm").glob("*.gguf"))
+    if not files:
+        raise ArtifactError("no language model is installed")
+    return files[-1]
+
+
+def known_pairs(dictionary: Path | None) -> tuple[tuple[str, str], ...]:
+    """Read the pairs of a dictionary.json (the form of the published data sets); raises SettingsError."""
+    if dictionary is None:
+        return ()
+    try:
+        return DatasetNames.parse(dictionary.read_text(encoding="utf-8")).dictionary().controls
+    except (OSError, UnicodeDecodeError, MessageError) as error:
+        raise SettingsError(f"home.dictionary: {dictionary} cannot be used: {error}") from error

@@ -1,0 +1,131 @@
+"""The step both loops of learning share: real and synthetic sequences to a trained, calibrated model."""
+
+from collections.abc import Callable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import calibration
+from edge.core.calibration import Threshold
+from edge.core.gate import held_out
+from edge.core.scenes import Scene, valid
+from edge.core.sequences import Sequence, tokens
+from edge.core.vocabulary import Vocabulary
+from edge.synthesis import Home, Progress, Scoring
+
+SYNTHETIC_SHARE = 0.5  # of what a training batch draws, while the home's own sequences stay the other half
+
+
+class Trained(Protocol):
+    """What retraining gives (edge/retrainer.py)."""
+
+    @property
+    def parameters(self) -> NDArray[np.float32]:
+        """The flat parameters (P,)."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Training steps made."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        ...
+
+    @property
+    def peak_rss_mb(self) -> float:
+        """The training process's largest memory."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """What did the arithmetic."""
+        ...
+
+
+Retraining = Callable[..., Trained]  # (tokens, weight, *, seed, on_progress) -> Trained
+ScorerOf = Callable[[NDArray[np.float32], Vocabulary], Scoring]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A home's real sequences that are valid in a scene: to train on, to calibrate on, to measure on.
+
+    What is held out is marked before anything is left out, so that no model has ever seen it.
+    """
+
+    train: tuple[Sequence, ...]
+    calibrate: tuple[Sequence, ...]
+    measure: tuple[Sequence, ...]
+
+    @classmethod
+    def of(cls, home: Home, scene: Scene) -> "Split":
+        """Split a home's sequences for a scene."""
+        marks = held_out(len(home.sequences))
+        stays = [valid(sequence, home.dictionary, scene) for sequence in home.sequences]
+        kept = [(each, mark) for each, mark, stay in zip(home.sequences, marks, stays, strict=True) if stay]
+        apart = [sequence for sequence, mark in kept if mark]
+        return cls(tuple(each for each, mark in kept if not mark), tuple(apart[::2]), tuple(apart[1::2]))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A candidate: its parameters and the scorer that runs them, its threshold, how it was trained."""
+
+    scorer: Scoring
+    threshold: Threshold
+    trained: Trained
+
+    def report(self) -> dict[str, Any]:
+        """Return the figures of the training."""
+        return {
+            "steps": self.trained.steps,
+            "seconds": round(self.trained.seconds, 2),
+            "peak_rss_mb": round(self.trained.peak_rss_mb, 1),
+            "engine": self.trained.engine,
+        }
+
+
+def fit(
+    split: Split,
+    synthetic: Items[Sequence],
+    vocabulary: Vocabulary,
+    alpha: float,
+    *,
+    retrain: Retraining,
+    scorer_of: ScorerOf,
+    seed: int,
+    on_progress: Progress | None = None,
+) -> Fitted:
+    """Train on real and synthetic sequences and fit the alarm threshold on held-out ones.
+
+    The threshold is fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
+    ones beside them. Quality is measured elsewhere (the gate), on real sequences only.
+    """
+    apart = held_out(len(synthetic))
+    written = [sequence for sequence, mark in zip(synthetic, apart, strict=True) if not mark]
+    unseen = [sequence for sequence, mark in zip(synthetic, apart, strict=True) if mark]
+    progress = (lambda done, of: on_progress("retraining", done, of)) if on_progress else None
+    trained = retrain(
+        tokens([*split.train, *written], vocabulary),
+        _weights(len(split.train), len(written)),
+        seed=seed,
+        on_progress=progress,
+    )
+    scorer = scorer_of(trained.parameters, vocabulary)
+    scores = scorer.scores([*split.calibrate, *unseen])
+    return Fitted(scorer, calibration.calibrate(scores, alpha), trained)
+
+
+def _weights(real: int, synthetic: int) -> NDArray[np.float32]:
+    """Return how often each sequence is drawn, on average once: all alike, or each group its share."""
+    if not real or not synthetic:
+        return np.ones(real + synthetic, np.float32)
+    count = real + synthetic
+    own = np.full(real, (1 - SYNTHETIC_SHARE) * count / real, np.float32)
+    return np.concatenate([own, np.full(synthetic, SYNTHETIC_SHARE * count / synthetic, np.float32)])

@@ -1,0 +1,74 @@
+"""Keeps the home's scene over restarts, hears who is at home, and notices when the scene has changed."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from edge.core.events import Message
+from edge.core.scenes import Scene, noticed, season_of
+from edge.sections import Home
+
+AGAIN = 86400.0  # seconds of the home's time before the agent tries again what it thought of itself
+
+
+class Facts(Protocol):
+    """Small facts that outlive the process (edge/store.py)."""
+
+    def fact(self, key: str, default: Any) -> Any:
+        """Return a fact."""
+        ...
+
+    def set_fact(self, key: str, value: Any) -> None:
+        """Keep a fact."""
+        ...
+
+
+class Scenery:
+    """The scene the home is in, and what tells that it has changed."""
+
+    def __init__(self, facts: Facts, place: Home, *, notice: bool) -> None:
+        """Take up the scene that was, or the settings' first one."""
+        self._facts = facts
+        self._place = place
+        self._notice = notice
+        kept = facts.fact("scene", None)
+        self.scene = Scene.parse(kept or place.scene or "home")
+        self._people: int | None = None
+        self._tried = float("-inf")
+
+    def topics(self) -> list[str]:
+        """Return the filters to subscribe to."""
+        return [self._place.person_topic] if self._place.person_topic else []
+
+    def concerns(self, message: Message) -> bool:
+        """Tell whether a message says who is at home."""
+        return bool(self._place.person_topic) and message.topic == self._place.person_topic
+
+    def hear(self, message: Message) -> None:
+        """Take in how many people are at home; anything but a small number is ignored."""
+        text = message.payload[:8].decode(errors="replace").strip()
+        if text.isdecimal() and int(text) < 100:
+            self._people = int(text)
+
+    def changed(self, now: float, fresh: list[str]) -> Scene | None:
+        """Return the scene to adapt to, None while nothing has changed or noticing is off."""
+        latitude = self._place.latitude
+        if not self._notice or latitude is None:
+            return None
+        today = datetime.fromtimestamp(now, self._place.zone).date()
+        if not self.scene.season:  # the season at the first look is where we come from
+            self.settle(Scene(season=season_of(today, latitude)).over(self.scene))
+        found = noticed(self.scene, today, latitude, self._people, fresh[-1] if fresh else "")
+        return found if found is not None and self.try_again(now) else None
+
+    def try_again(self, now: float) -> bool:
+        """Tell whether a day has passed since the last own attempt; then this is one."""
+        if abs(now - self._tried) < AGAIN:
+            return False
+        self._tried = now
+        return True
+
+    def settle(self, scene: Scene) -> None:
+        """Be in a scene from now on."""
+        self.scene = replace(scene, new_device="")
+        self._facts.set_fact("scene", str(self.scene))

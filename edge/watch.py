@@ -1,0 +1,211 @@
+"""The fast loop: message -> event -> behavior -> sequence -> score -> verdict -> alert.
+
+A batch of messages is made durable in one commit, then acknowledged, then scored: a crash in between loses a
+score, never a behavior.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, Protocol
+
+from edge.adapt import Model
+from edge.core.behaviors import Behavior, Entry, States
+from edge.core.calibration import drifting
+from edge.core.devices import Device
+from edge.core.dictionary import Dictionary
+from edge.core.errors import MessageError
+from edge.core.events import Event, Message
+from edge.core.gate import Trial
+from edge.core.sequences import LENGTH, Sequence, belongs, step_of
+from edge.core.verdicts import Verdict, judge
+
+RECENT = 100  # finished sequences the drift of the scores is judged on
+CLOCK_SET = 1_704_067_200.0  # 2024-01-01: a hub without a clock battery starts before it
+
+
+class Dialect(Protocol):
+    """Reads one kind of messages (edge/dialects)."""
+
+    def topics(self) -> list[str]:
+        """Return the filters to subscribe to."""
+        ...
+
+    def events(self, message: Message) -> list[Event]:
+        """Return what a message says happened; raises MessageError."""
+        ...
+
+
+class Recording(Protocol):
+    """Where everything that happened is kept (edge/store.py)."""
+
+    def record(self, batch: Items[Entry]) -> list[list[int]]:
+        """Make a batch durable; return the row ids of its behaviors."""
+        ...
+
+    def add_alert(self, time: float, behavior: int, score: float, threshold: float, sentence: str) -> int:
+        """Keep an alert."""
+        ...
+
+
+@dataclass
+class Window:
+    """The sequence that is being lived: its steps, when it began, when it was last heard, and whether it alarmed."""
+
+    steps: Sequence = ()
+    first: float = float("-inf")
+    last: float = float("-inf")
+    alarmed: bool = False
+
+    def extended(self, behavior: Behavior, zone: tzinfo) -> "Window":
+        """Return the window with a behavior in it, or a new one where the behavior does not belong."""
+        step = step_of(behavior, zone)
+        # A clock set back by more than an hour begins anew; less is two devices' clocks apart.
+        backwards = behavior.time < self.last - 3600
+        if backwards or len(self.steps) == LENGTH or not belongs(self.first, self.last, behavior.time):
+            return Window((step,), behavior.time, behavior.time)
+        return Window((*self.steps, step), self.first, max(self.last, behavior.time), self.alarmed)
+
+
+class Watch:
+    """Hears the home. `model` may be replaced between two batches; `shadow` scores beside it and alerts nobody."""
+
+    def __init__(
+        self,
+        store: Recording,
+        acknowledge: Callable[[Items[Message]], None],
+        publish: Callable[[str, Mapping[str, Any]], None],
+        dialects: Items[Dialect],
+        zone: tzinfo,
+    ) -> None:
+        """Take what it works with; the first dialect that subscribed to a topic reads its messages."""
+        self._store = store
+        self._acknowledge = acknowledge
+        self._publish = publish
+        self._dialects = [(filter_, dialect) for dialect in dialects for filter_ in dialect.topics()]
+        self._zone = zone
+        self.states = States()
+        self.devices: dict[str, Device] = {}
+        self.window = Window()
+        self.model: Model | None = None
+        self.shadow: Model | None = None
+        self.trials: list[Trial] = []
+        self.scored = 0
+        self._fresh: list[str] = []  # devices that acted for the first time since somebody asked
+        self._alarms: deque[bool] = deque(maxlen=RECENT)  # of the newest finished sequences
+
+    def topics(self) -> list[str]:
+        """Return the filters to subscribe to."""
+        return [filter_ for filter_, _ in self._dialects]
+
+    def swap(self, model: Model) -> None:
+        """Score with another model from the next behavior on."""
+        self.model = model
+        self._alarms.clear()
+        self.trials.clear()
+
+    def take_fresh(self) -> list[str]:
+        """Return the devices that acted for the first time since the last call."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def drifting(self) -> bool:
+        """Tell whether sequences alarm far more often than the model was calibrated for."""
+        return self.model is not None and drifting(sum(self._alarms), len(self._alarms), self.model.alpha)
+
+    def handle(self, messages: Items[Message]) -> int:
+        """Take a batch through the whole loop; return how many behaviors it held. Raises StoreError."""
+        entries = [self._entry(message) for message in messages]
+        rows = self._store.record(entries)
+        self._acknowledge(messages)
+        count = 0
+        for entry, ids in zip(entries, rows, strict=True):
+            for behavior, row in zip(entry.behaviors, ids, strict=False):
+                self.live(behavior, row)
+                count += 1
+        return count
+
+    def live(self, behavior: Behavior, row: int) -> None:
+        """Put a durable behavior into its sequence, score it, and alert where it is unusual."""
+        before = self.window
+        self.window = before.extended(behavior, self._zone)
+        if len(self.window.steps) == 1 and before.steps:
+            self._finish(before)
+        model = self.model
+        if model is None:
+            return
+        verdict = self._verdict(model, self.window.steps, silent=self.window.alarmed)
+        self.scored += 1
+        self._publish("behavior", self._told(behavior, verdict, model))
+        if verdict.alert:
+            self.window.alarmed = True
+            alert = self._store.add_alert(behavior.time, row, verdict.score, verdict.threshold, verdict.sentence)
+            self._publish(
+                "alert", {"alert": alert, "sentence": verdict.sentence, **self._told(behavior, verdict, model)}
+            )
+
+    def _entry(self, message: Message) -> Entry:
+        """Read a message; what cannot be read is counted by its reason and kept nowhere."""
+        try:
+            events = self._events(message)
+        except MessageError as error:
+            return Entry(message, (), (), error.reason)
+        behaviors = [found for event in events if (found := self.states.behavior(event)) is not None]
+        for event in events:
+            if event.device not in self.devices and any(each.device == event.device for each in behaviors):
+                self._fresh.append(event.device)
+            self.devices[event.device] = Device(event.device, event.name, event.kind)
+        return Entry(message, tuple(events), tuple(behaviors))
+
+    def _events(self, message: Message) -> list[Event]:
+        dialect = next((each for filter_, each in self._dialects if matches(filter_, message.topic)), None)
+        if dialect is None:
+            raise MessageError("unknown topic")
+        events = dialect.events(message)
+        if any(event.live and event.time < CLOCK_SET for event in events):
+            raise MessageError("clock not set")
+        return events
+
+    def _verdict(self, model: Model, steps: Sequence, *, silent: bool) -> Verdict:
+        newest = model.scorer.newest(steps)
+        expected: list[tuple[tuple[str, str], float]] = []
+        if newest.what + newest.when > model.threshold and not silent and len(steps) > 1:
+            expected = model.scorer.predict(steps[:-1], 3)
+        dictionary = Dictionary(self.devices, ())
+        surprise = (newest.what, newest.when)
+        return judge(steps[-1], surprise, model.threshold, dictionary=dictionary, expected=expected, silent=silent)
+
+    def _finish(self, window: Window) -> None:
+        """Count a finished sequence; score it with both models while one is on probation."""
+        self._alarms.append(window.alarmed)
+        if self.model is not None and self.shadow is not None:
+            candidate, incumbent = (float(each.scorer.scores([window.steps])[0]) for each in (self.model, self.shadow))
+            self.trials.append(Trial(window.last, candidate, incumbent))
+
+    def _told(self, behavior: Behavior, verdict: Verdict, model: Model) -> dict[str, Any]:
+        likely = model.scorer.predict(self.window.steps, 3)
+        return {
+            "t": behavior.time,
+            "device": behavior.device,
+            "control": behavior.control,
+            "score": round(verdict.score, 3),
+            "threshold": round(verdict.threshold, 3),
+            "unusual": verdict.unusual,
+            "next": [{"device": pair[0], "control": pair[1], "probability": round(p, 3)} for pair, p in likely],
+            "model": model.slot,
+        }
+
+
+def matches(filter_: str, topic: str) -> bool:
+    """Tell whether a topic falls under a subscription (MQTT 5.0, section 4.7)."""
+    wanted, levels = filter_.split("/"), topic.split("/")
+    if topic.startswith("$") and wanted[0] in {"+", "#"}:
+        return False
+    for place, want in enumerate(wanted):
+        if want == "#":
+            return True
+        if place >= len(levels) or want not in {"+", levels[place]}:
+            return False
+    return len(wanted) == len(levels)
