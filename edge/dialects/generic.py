@@ -25,7 +25,6 @@ class Generic:
         control_key: str = "control",
         device_key: str = "device",
         exclude: Iterable[str] = (),
-        known: Iterable[Device] = (),  # noqa: ARG002  every dialect is told; here the topic itself names the device
     ) -> None:
         self._levels = topic.split("/")
         self._momentary = momentary
@@ -39,9 +38,24 @@ class Generic:
         """Return the one filter to subscribe to."""
         return ["/".join("+" if level in (DEVICE, PROPERTY) else level for level in self._levels)]
 
+    def matches(self, topic: str) -> bool:
+        """Tell whether a topic fits the template."""
+        levels = topic.split("/")
+        fits = (
+            level == mark or mark in ("+", DEVICE, PROPERTY) for level, mark in zip(levels, self._levels, strict=False)
+        )
+        return len(levels) == len(self._levels) and all(fits)
+
+    def know(self, devices: Iterable[Device]) -> None:
+        """Nothing to remember: the topic itself names the device."""
+
+    def described(self) -> list[Device]:
+        """No message describes devices here."""
+        return []
+
     def events(self, message: Message) -> list[Event]:
         """Return what a message reports; raises MessageError with the reason it reports nothing."""
-        if not self._fits(message.topic.split("/")):
+        if not self.matches(message.topic):
             raise MessageError("unknown topic")
         said = text(message)
         value = parsed(said) if said[0] in '{["' else said
@@ -57,12 +71,6 @@ class Generic:
             Event(time, device, device, prop, said, momentary=momentary, live=not message.retained)
             for prop, said, momentary in found
         ]
-
-    def _fits(self, levels: list[str]) -> bool:
-        free = ("+", DEVICE, PROPERTY)
-        return len(levels) == len(self._levels) and all(
-            level == mark or mark in free for level, mark in zip(levels, self._levels, strict=True)
-        )
 
     def _placed(self, message: Message, mark: str) -> str:
         return message.topic.split("/")[self._levels.index(mark)] if mark in self._levels else ""

@@ -29,14 +29,10 @@ _EXPOSED = (
 class Zigbee2Mqtt:
     """One bridge. It remembers what the bridge said of its devices; everything else is in the message."""
 
-    def __init__(
-        self, base_topic: str = "zigbee2mqtt", *, exclude: Iterable[str] = (), known: Iterable[Device] = ()
-    ) -> None:
+    def __init__(self, base_topic: str = "zigbee2mqtt", *, exclude: Iterable[str] = ()) -> None:
         self._prefix = base_topic.strip("/") + "/"
         self._exclude = tuple(exclude)
-        # By friendly name and by address. What the broker kept for us arrives before the bridge's own list.
-        before = [device for device in known if _ADDRESS.fullmatch(device.id)]
-        self._devices = {device.id: device for device in before} | {device.name: device for device in before}
+        self._devices: dict[str, Device] = {}  # by friendly name and by address
         self._groups: frozenset[str] = frozenset()
         self._online = float("-inf")  # when the bridge last came up
 
@@ -44,9 +40,24 @@ class Zigbee2Mqtt:
         """Return the one filter to subscribe to: a friendly name may have any number of levels."""
         return [f"{self._prefix}#"]
 
+    def matches(self, topic: str) -> bool:
+        """Tell whether a topic is this bridge's."""
+        return topic.startswith(self._prefix)
+
+    def know(self, devices: Iterable[Device]) -> None:
+        """Take in devices known from before: messages kept by the broker may arrive before the bridge's list."""
+        for device in devices:
+            if _ADDRESS.fullmatch(device.id):
+                self._devices.setdefault(device.id, device)
+                self._devices.setdefault(device.name, device)
+
+    def described(self) -> list[Device]:
+        """Return the bridge's devices as it last described them."""
+        return list(dict.fromkeys(self._devices.values()))
+
     def events(self, message: Message) -> list[Event]:
         """Return what a message reports; raises MessageError with the reason it reports nothing."""
-        if not message.topic.startswith(self._prefix):
+        if not self.matches(message.topic):
             raise MessageError("unknown topic")
         path = message.topic.removeprefix(self._prefix)
         if path.startswith("bridge/"):
