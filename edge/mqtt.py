@@ -78,9 +78,10 @@ class Address(Protocol):
 class Session:
     """One persistent MQTT session: v5 where the broker speaks it, else 3.1.1."""
 
-    def __init__(self, broker: Address, session_seconds: int = WEEK, first_wait: float = 1.0) -> None:
+    def __init__(self, broker: Address, *, lasting: bool = True, first_wait: float = 1.0) -> None:
+        """Take the address; `lasting` False leaves no session and no word of availability behind."""
         self._broker = broker
-        self._session_seconds = session_seconds
+        self._lasting = lasting
         self._first_wait = first_wait  # seconds before the first new attempt; doubled at each
         self.availability_topic = f"{broker.prefix}/availability"
         self.on_connect: list[Callable[[], None]] = []  # called in paho's thread at every CONNACK
@@ -153,7 +154,7 @@ class Session:
 
     def close(self) -> None:
         """Say goodbye: offline, disconnect, stop the threads. The broker keeps the session."""
-        if self.connected:
+        if self.connected and self._lasting:
             farewell = self._client.publish(self.availability_topic, "offline", 1, retain=True)
             deadline = time.monotonic() + 2.0
             while not farewell.is_published() and self.connected and time.monotonic() < deadline:
@@ -169,7 +170,7 @@ class Session:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
-            clean_session=None if v5 else False,
+            clean_session=None if v5 else not self._lasting,
             protocol=self._protocol,
             reconnect_on_failure=False,  # the keeper does it: it also changes the protocol
             manual_ack=True,
@@ -179,7 +180,8 @@ class Session:
         if broker.tls:
             ca, cert, key = (str(path) if path else None for path in (broker.tls_ca, broker.tls_cert, broker.tls_key))
             client.tls_set(ca, cert, key, tls_version=ssl.PROTOCOL_TLS_CLIENT)
-        client.will_set(self.availability_topic, "offline", 1, retain=True)
+        if self._lasting:
+            client.will_set(self.availability_topic, "offline", 1, retain=True)
         client.max_queued_messages_set(1000)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -212,10 +214,10 @@ class Session:
 
     def _connect(self) -> bool:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = self._session_seconds
+        properties.SessionExpiryInterval = WEEK if self._lasting else 0
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         v5 = self._protocol == MQTTProtocolVersion.MQTTv5
-        options: dict[str, Any] = {"clean_start": False, "properties": properties} if v5 else {}
+        options: dict[str, Any] = {"clean_start": not self._lasting, "properties": properties} if v5 else {}
         try:
             self._client.connect(self._broker.host, self._broker.port, keepalive=30, **options)
         except OSError as error:
@@ -253,7 +255,8 @@ class Session:
             self._connected.set()
         if topics:
             client.subscribe([(topic, 1) for topic in topics])
-        client.publish(self.availability_topic, "online", 1, retain=True)
+        if self._lasting:
+            client.publish(self.availability_topic, "online", 1, retain=True)
         for callback in self.on_connect:
             callback()
 

@@ -1,0 +1,146 @@
+"""What is missing or wrong on this machine, and for each the command that mends it. Nothing is changed."""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import compose
+from edge.core.errors import ArtifactError
+from edge.mqtt import Session
+from edge.settings import Settings
+from edge.slots import shipped, verify_model
+
+FREE = 500 * 1024 * 1024  # bytes; a year of history, four slots and a language model
+CLOCK_SET = 1_704_067_200.0  # 2024-01-01, before this program was
+_UNSYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `mend` is a command or an edit, "" where there is nothing to mend."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def checks(settings: Settings, wait: float = 5.0) -> list[Check]:
+    """Look at everything a home's agent needs; `wait`: seconds the broker has to answer."""
+    looks: tuple[Callable[[], Check], ...] = (
+        lambda: broker(settings, wait),
+        lambda: model(settings),
+        language_model_package,
+        lambda: language_model(settings),
+        clock,
+        lambda: disk(settings.data.directory),
+        lambda: directory(settings.data.directory),
+        lambda: password(settings.broker.password_file),
+        lambda: home(settings),
+    )
+    return [look() for look in looks]
+
+
+def broker(settings: Settings, wait: float) -> Check:
+    """Connect as the agent would, under another name and leaving nothing behind."""
+    address = settings.broker.model_copy(update={"client_id": f"{settings.broker.client_id}-doctor"})
+    session = Session(address, lasting=False, first_wait=0.2)
+    session.open()
+    reached = session.wait(wait)
+    detail = f"{settings.broker.url}, MQTT {session.version}" if reached else session.problem
+    session.close()
+    local = settings.broker.host in {"127.0.0.1", "localhost", "::1"}
+    mend = "sudo apt-get install mosquitto && sudo systemctl start mosquitto" if local else "edit [broker]"
+    if "refuses" in detail:
+        mend = "edit [broker] user and password_file"
+    return Check("broker", reached, detail, "" if reached else mend)
+
+
+def model(settings: Settings) -> Check:
+    """Read and verify the base model."""
+    try:
+        found = verify_model(settings.model.directory or shipped("detector"))
+    except ArtifactError as error:
+        return Check("model", False, str(error), "pip install --force-reinstall --no-deps sceneshift")
+    return Check("model", True, f"{found.name} {found.version}")
+
+
+def language_model_package() -> Check:
+    """Look for llama.cpp's binding without loading it."""
+    found = importlib.util.find_spec("llama_cpp") is not None
+    detail = "installed" if found else "not installed: the hub scores, but cannot adapt"
+    return Check("llama-cpp-python", found, detail, "" if found else "pip install 'sceneshift[llm]'")
+
+
+def language_model(settings: Settings) -> Check:
+    """Look for the language model's file; a GGUF begins with its name."""
+    try:
+        file = settings.llm.file or compose.language_model()
+        with file.open("rb") as opened:
+            gguf = opened.read(4) == b"GGUF"
+    except (ArtifactError, OSError) as error:
+        return Check("language model", False, str(error), "edit [llm] file, or remove it to use the shipped one")
+    detail = f"{file.name}, {file.stat().st_size / 1e6:.1f} MB"
+    return Check(
+        "language model", gguf, detail if gguf else f"{file}: not a GGUF file", "" if gguf else "edit [llm] file"
+    )
+
+
+def clock() -> Check:
+    """Ask the kernel whether anything keeps its clock."""
+    mend = "sudo timedatectl set-ntp true"
+    if time.time() < CLOCK_SET:
+        return Check("clock", False, f"it is not {time.strftime('%Y-%m-%d')}", mend)
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))  # a struct timex of zeros only reads
+    except (OSError, AttributeError):
+        state = -1
+    if state == _UNSYNCHRONIZED:
+        return Check("clock", False, "not synchronized", mend)
+    return Check("clock", True, "synchronized" if state >= 0 else "set; nobody can say whether synchronized")
+
+
+def disk(folder: Path) -> Check:
+    """Look at the free space where the data is."""
+    free = shutil.disk_usage(_existing(folder)).free
+    mend = "" if free >= FREE else f"make room, or put [data] directory elsewhere than {folder}"
+    return Check("disk", free >= FREE, f"{free / 1e9:.1f} GB free", mend)
+
+
+def directory(folder: Path) -> Check:
+    """Tell whether the data can be written by who asks."""
+    place = _existing(folder)
+    writable = os.access(place, os.W_OK | os.X_OK) and place.is_dir()
+    if not writable:
+        return Check("data directory", False, f"{place}: not writable", f"sudo install -d -o {os.geteuid()} {folder}")
+    return Check("data directory", True, str(folder))
+
+
+def password(file: Path | None) -> Check:
+    """Tell whether others can read the password."""
+    if file is None:
+        return Check("password file", True, "none is used")
+    try:
+        others = bool(file.stat().st_mode & stat.S_IRWXO)
+    except OSError as error:
+        return Check("password file", False, f"{file}: {error.strerror}", "edit [broker] password_file")
+    return Check("password file", not others, str(file), f"chmod o= {file}" if others else "")
+
+
+def home(settings: Settings) -> Check:
+    """Tell whether the place of the home is known: its hours, its seasons."""
+    if settings.home.latitude is None:
+        detail = f"{settings.home.time_zone}; without a latitude no season is noticed"
+        return Check("home", False, detail, "edit [home] latitude, longitude, time_zone")
+    return Check("home", True, f"{settings.home.time_zone}, latitude {settings.home.latitude:g}")
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that there is."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
