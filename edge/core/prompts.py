@@ -171,12 +171,15 @@ def head() -> str:
 
 
 def devices_text(labels: Labels) -> str:
-    """Write the dictionary, one device a line."""
+    """Write the dictionary, one device a line, each name after a space and each control after a mark.
+
+    So a tokenizer cuts them as it cuts them in a sequence, and the model can copy.
+    """
     lines: dict[str, list[str]] = {}
     for text in labels.texts.values():
         name, _, control = text.partition(":")
         lines.setdefault(name, []).append(control)
-    return "### devices\n" + "".join(f"{name}: {', '.join(controls)}\n" for name, controls in lines.items())
+    return "### devices\n" + "".join(f"- {name}:{'|'.join(controls)}\n" for name, controls in lines.items())
 
 
 def habits_text(examples: Items[Sequence], labels: Labels) -> str:

@@ -1,0 +1,51 @@
+"""The host's commands; what a command needs is imported inside it, so that one command does not wait for another's."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulate homes, train and export models.")
+
+
+@app.command("simulate")
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("models/demo-home"),
+    seed: Annotated[int, typer.Option(help="The home; a home is one seed.")] = 51821,
+) -> None:
+    """Write a simulated home as the small data set the demo lives."""
+    from trainer.homes.export import export  # noqa: PLC0415
+
+    for name, count in export(out, seed).items():
+        typer.echo(f"{out / name}.jsonl: {count} behaviors")
+
+
+@app.command("behavior-lm")
+def behavior_lm(
+    out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/behavior-lm/1"),
+    minutes: Annotated[float, typer.Option(help="Training time.")] = 25.0,
+    seed: Annotated[int, typer.Option(help="Chance.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train the behavior language model on simulated homes and export it as GGUF."""
+    from trainer.behavior_lm import build  # noqa: PLC0415
+
+    build(out, minutes, seed, resume=resume)
+
+
+@app.command("export-detector")
+def export_detector(
+    out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/detector/1"),
+    seed: Annotated[int, typer.Option(help="Chance: the parameters every home starts from.")] = 0,
+) -> None:
+    """Export the compact network as ONNX graphs; fails where ONNX and torch disagree."""
+    from trainer.export import export  # noqa: PLC0415
+    from trainer.parity import ExportError  # noqa: PLC0415
+
+    try:
+        manifest, differences = export(out, seed)
+    except ExportError as error:
+        typer.echo(f"not exported: {error}", err=True)
+        raise typer.Exit(1) from error
+    worst = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+    typer.echo(f"{out}: {manifest.parameters} parameters; greatest differences from torch: {worst}")
