@@ -3,6 +3,8 @@
 Reads job.json, tokens.npy, weight.npy and start.npy; writes parameters.npy. Tells one JSON object a line:
 {"step", "steps", "loss"} as it goes, at the end {"peak_rss_mb", "loss"}. When the parent dies, the next
 line breaks the pipe and ends this process too.
+
+What is hidden and what is forgotten is drawn here, batch by batch: the exported step has no chance in it.
 """
 
 import json
@@ -10,6 +12,7 @@ import math
 import os
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LENGTH, CONTROL = 10, 3  # as in edge.core.sequences; the parent checks the shapes
+DEVICE, CONTROL = 2, 3  # fields, as in edge.core.sequences; the parent checks the shapes
+PAD, UNKNOWN = 0, 1  # as in edge.core.vocabulary
 HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
+FORGOTTEN = 0.05  # share of places shown as unknown: a name never met must read as something, and it regularizes
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
-LINES = 50  # progress is told about this often
+TELL_EVERY = 0.25  # seconds between two lines of progress
 
 Batch = dict[str, NDArray[Any]]
 
@@ -63,7 +68,7 @@ def order(weight: NDArray[np.float32], chance: np.random.Generator) -> Iterator[
 
 def hide(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.float32]:
     """Return mask (B, LENGTH, 2): HIDDEN of the places, and at least one of each sequence, never padding."""
-    real = tokens[:, :, CONTROL] != 0
+    real = tokens[:, :, CONTROL] != PAD
     mask = (chance.random((*real.shape, 2)) < HIDDEN) & real[..., None]
     rows = np.arange(len(tokens))
     for part in (0, 1):
@@ -72,12 +77,20 @@ def hide(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.f
     return hidden
 
 
+def forget(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
+    """Return tokens (B, LENGTH, 5) with FORGOTTEN of the places' device and control UNKNOWN, never padding."""
+    gone = (chance.random(tokens.shape[:2]) < FORGOTTEN) & (tokens[:, :, CONTROL] != PAD)
+    out = tokens.copy()
+    out[gone, DEVICE] = out[gone, CONTROL] = UNKNOWN
+    return out
+
+
 def batches(tokens: NDArray[np.int64], weight: NDArray[np.float32], job: Job) -> Iterator[Batch]:
     """Yield one batch a step. Weights decide how often a sequence is drawn, so drawn ones all count alike."""
     chance = np.random.default_rng(job.seed)
     rows = order(weight, chance)
     for step in range(job.steps):
-        drawn = tokens[[next(rows) for _ in range(job.batch)]]
+        drawn = forget(tokens[[next(rows) for _ in range(job.batch)]], chance)
         yield {
             "tokens": drawn,
             "mask": hide(drawn, chance),
@@ -141,14 +154,16 @@ def run(directory: Path) -> None:
     tokens, weight, start = (np.load(directory / f"{name}.npy") for name in ("tokens", "weight", "start"))
     training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
     losses: list[float] = []
+    told = -math.inf
     for step, batch in enumerate(batches(tokens, weight, job), 1):
         losses.append(training.step(batch))
-        if step % max(1, job.steps // LINES) == 0 or step == job.steps:
-            tell({"step": step, "steps": job.steps, "loss": losses[-1]})
         if not math.isfinite(losses[-1]):
             sys.exit(f"the loss is not finite at step {step}")
+        if step == job.steps or time.monotonic() - told >= TELL_EVERY:
+            tell({"step": step, "steps": job.steps, "loss": losses[-1]})
+            told = time.monotonic()
     np.save(directory / "parameters.npy", training.parameters())
-    tell({"peak_rss_mb": peak_rss_mb(), "loss": float(np.mean(losses[-LINES:]))})
+    tell({"peak_rss_mb": peak_rss_mb(), "loss": float(np.mean(losses[-50:]))})
 
 
 def tell(what: dict[str, float]) -> None:
