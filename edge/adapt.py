@@ -92,6 +92,10 @@ class SlowLoop:
         self._base = base
         self.plan = plan
 
+    def reseed(self, seed: int) -> None:
+        """Draw everything from another seed from now on."""
+        self.plan = replace(self.plan, seed=seed)
+
     def open(self, name: str) -> Model:
         """Load a slot; raises ArtifactError where it is not healthy."""
         manifest, parameters = self._slots.load(name)

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge import compose, dialects, notify
+from edge import compose, notify
 from edge.adapt import Model, Outcome, SlowLoop
 from edge.core.behaviors import Entry
+from edge.core.devices import Device
 from edge.core.errors import ArtifactError, EdgeError, MessageError, SettingsError
 from edge.core.events import Message
 from edge.core.scenes import Scene
+from edge.dialects import Dialects, dialect
 from edge.generator import Generator
 from edge.history import gather
 from edge.mqtt import Session
@@ -43,15 +45,19 @@ class Agent:
         self.session = Session(settings.broker)
         self.requests = Requests(settings.broker.prefix)
         self.last_report: dict[str, Any] = {}
+        self.outcomes = 0  # jobs of the slow loop that have ended
         self._on_progress = on_progress
         self._job: threading.Thread | None = None
         self._outcome: tuple[Request, Outcome] | None = None
         self._generator: Generator | None = None
         self._cancel = threading.Event()
-        readers = dialects.build(settings.sources)
-        self.watch = Watch(self.store, self.session.acknowledge, self.publish, readers, settings.home.zone)
+        self._known = compose.known_dictionary(settings.home.dictionary)
+        self._sources = Dialects(dialect(source.dialect, source.options()) for source in settings.sources)
+        self._sources.know(self.store.devices())
+        self.watch = Watch(self.store, self.session.acknowledge, self.publish, self._sources, settings.home.zone)
         self.watch.states.values = self.store.states()
-        self.watch.devices = {device.id: device for device in self.store.devices()}
+        self.watch.devices = {device.id: device for device in self.store.devices()} | dict(self._known.devices)
+        self._described: list[Device] = []
         self.slow: SlowLoop | None = None
         try:
             self.slow = compose.slow_loop(settings, self.slots, self._cancel)
@@ -63,7 +69,7 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Hear, score and adapt until `stop` is set; raises StoreError when the disk gives up."""
-        topics = [*self.watch.topics(), *self.requests.topics(), *self.scenery.topics()]
+        topics = [*self._sources.topics(), *self.requests.topics(), *self.scenery.topics()]
         self.session.on_connect.append(self._announce)
         self.session.subscribe(topics)
         self.session.open()
@@ -126,6 +132,10 @@ class Agent:
         asked = [message for message in messages if self.requests.concerns(message)]
         told = [message for message in messages if self.scenery.concerns(message)]
         self.watch.handle([each for each in messages if each not in asked and each not in told])
+        if (described := self._sources.described()) != self._described:
+            self._described = described
+            self.store.remember(described)
+            self.watch.devices.update({device.id: device for device in described})
         for message in told:
             self.scenery.hear(message)
         for message in asked:
@@ -152,7 +162,7 @@ class Agent:
         elif request.what == "rollback":
             self._roll_back(slow, request)
         elif request.what == "learn":
-            home, scene, now = self._home(), self.scenery.scene, self.now()
+            home, scene, now = self.home(), self.scenery.scene, self.now()
             self._begin(request, lambda: slow.learn(home, scene, now, self.watch.model, self._on_progress))
         elif request.scene is not None and self.watch.model is not None:
             self._adapt(slow, request, request.scene, self.watch.model)
@@ -161,7 +171,7 @@ class Agent:
             self._answer(request.what, {}, error=reason, transaction=request.transaction)
 
     def _adapt(self, slow: SlowLoop, request: Request, said: Scene, incumbent: Model) -> None:
-        home, now, source = self._home(), self.now(), self.scenery.scene
+        home, now, source = self.home(), self.now(), self.scenery.scene
         writer = self._generator = compose.writer(self.settings.llm)
         target = said.over(source)
         self._begin(
@@ -232,6 +242,7 @@ class Agent:
         self.slots.prune(keep=4)
         self.last_report = report
         self._announce()
+        self.outcomes += 1
         failed = str(report.get("abandoned", "")) if swapped is None else ""
         if not failed and swapped is None:
             failed = "; ".join(report.get("gate", {}).get("reasons", ()))
@@ -272,8 +283,9 @@ class Agent:
             "problem": self.problem,
         }
 
-    def _home(self) -> Home:
-        return gather(self.store, self.settings.home.zone, compose.known_pairs(self.settings.home.dictionary))
+    def home(self) -> Home:
+        """Return the home as it was lived until now."""
+        return gather(self.store, self.settings.home.zone, self._known)
 
     def now(self) -> float:
         """Return the home's now: the latest behavior's time, for replays live in another time than ours."""

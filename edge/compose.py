@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.adapt import Plan, SlowLoop
-from edge.core.dictionary import DatasetNames
+from edge.core.dictionary import Dictionary, parse_dictionary
 from edge.core.errors import ArtifactError, MessageError, SettingsError
 from edge.core.vocabulary import Vocabulary
 from edge.generator import Generator, Limits
@@ -55,11 +55,11 @@ def language_model() -> Path:
     return files[-1]
 
 
-def known_pairs(dictionary: Path | None) -> tuple[tuple[str, str], ...]:
-    """Read the pairs of a dictionary.json (the form of the published data sets); raises SettingsError."""
-    if dictionary is None:
-        return ()
+def known_dictionary(path: Path | None) -> Dictionary:
+    """Read what exists in a home though nobody has used it yet; raises SettingsError."""
+    if path is None:
+        return Dictionary({}, ())
     try:
-        return DatasetNames.parse(dictionary.read_text(encoding="utf-8")).dictionary().controls
+        return parse_dictionary(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, MessageError) as error:
-        raise SettingsError(f"home.dictionary: {dictionary} cannot be used: {error}") from error
+        raise SettingsError(f"home.dictionary: {path} cannot be used: {error}") from error

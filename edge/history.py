@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Any, Protocol
 
 from edge.core.behaviors import Behavior
-from edge.core.devices import Device, kind_of
+from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.sequences import Sequence, split
 from edge.synthesis import Home
@@ -31,17 +31,18 @@ class Records(Protocol):
         ...
 
 
-def gather(records: Records, zone: tzinfo, known: Iterable[tuple[str, str]] = ()) -> Home:
-    """Return the home as it was lived; `known`: pairs that exist though nobody has used them yet.
+def gather(records: Records, zone: tzinfo, known: Dictionary) -> Home:
+    """Return the home as it was lived, with what is `known` to exist there though nobody has used it yet.
 
-    What alerted is no training data: score and learn are two verbs."""
+    What alerted is no training data: score and learn are two verbs.
+    """
     odd = {alert.behavior for alert in records.alerts() if alert.state == "sent"}
     kept = deque((behavior for row, behavior in records.behaviors_with_ids() if row not in odd), maxlen=RECENT)
     behaviors = sorted(kept, key=lambda each: each.time)
     sequences = tuple(split(behaviors, zone))
-    described = [_classed(device) for device in records.devices()]
+    described = {device.id: device for device in (*records.devices(), *known.devices.values())}
     lived = [(each.device, each.control) for each in behaviors]
-    dictionary = Dictionary.of([*lived, *known], described)
+    dictionary = Dictionary.of([*lived, *known.controls], described.values())
     weeks = (behaviors[-1].time - behaviors[0].time) / WEEK if behaviors else 0.0
     return Home(dictionary, sequences, weeks, slots_of(sequences))
 
@@ -50,7 +51,3 @@ def slots_of(sequences: Iterable[Sequence]) -> int:
     """Return how many times of day a home tells apart: 8 where every behavior lies on a three-hour slot, else 24."""
     hours = {step.hour for sequence in sequences for step in sequence}
     return 8 if hours and all(hour % 3 == 0 for hour in hours) else 24
-
-
-def _classed(device: Device) -> Device:
-    return device if device.kind else Device(device.id, device.name, kind_of(device.name))

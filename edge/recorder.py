@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from edge.core.behaviors import Behavior
+from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device, kind_of
 from edge.core.events import Event, Message
 from edge.database import Database
@@ -18,16 +18,6 @@ from edge.database import Database
 SEEN = 1024  # newest messages remembered; five times what a broker may have unacknowledged
 LAG = 1000  # a count on disk lags by at most one part in this, so that routine messages cost no write each
 DUPLICATE = "duplicate"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message and what was made of it; `rejected` is the reason where nothing was."""
-
-    message: Message
-    events: tuple[Event, ...] = ()
-    behaviors: tuple[Behavior, ...] = ()
-    rejected: str = ""
 
 
 @dataclass

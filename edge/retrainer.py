@@ -29,6 +29,7 @@ from edge.core.sequences import FIELDS, LENGTH
 STEPS, BATCH, RATE = 1000, 64, 2e-3
 NICE = 10
 _PATIENCE = 0.1  # seconds between two looks at the clock and the cancel event
+_NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate", "annot allocate memory")
 
 Progress = Callable[[int, int], None]  # (steps made, steps in all)
 
@@ -189,7 +190,7 @@ def _obituary(code: int, complaint: str) -> str:
     last = next((line.strip() for line in reversed(complaint.splitlines()) if line.strip()), "")
     if code < 0:
         died = f"by signal {signal.Signals(-code).name}"
-    elif "MemoryError" in complaint or "bad_alloc" in complaint or "Failed to allocate" in complaint:
+    elif any(word in complaint for word in _NO_MEMORY):
         died = "for want of memory"
     else:
         died = f"with exit status {code}"

@@ -7,30 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.core.behaviors import Behavior
+from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device
 from edge.core.errors import StoreError
 from edge.core.events import Message
+from edge.core.verdicts import Alert
 from edge.database import Database, migrations
-from edge.recorder import Entry, Recorder
+from edge.recorder import Recorder
 
 __all__ = ["FILE", "Adaptation", "Alert", "Entry", "Store"]
 
 FILE = "sceneshift.db"
 _ROWS = 2000  # read at once while iterating
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert as it was sent; `behavior` is a row id, None where that row was forgotten."""
-
-    time: float
-    behavior: int | None
-    score: float
-    threshold: float
-    sentence: str
-    state: str = "sent"
-    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

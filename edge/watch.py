@@ -20,7 +20,7 @@ from edge.core.errors import MessageError
 from edge.core.events import Event, Message
 from edge.core.gate import Trial
 from edge.core.sequences import LENGTH, Sequence, belongs, step_of
-from edge.core.verdicts import Verdict, judge
+from edge.core.verdicts import Alert, Verdict, judge
 
 RECENT = 100  # finished sequences the drift of the scores is judged on
 CLOCK_SET = 1_704_067_200.0  # 2024-01-01: a hub without a clock battery starts before it
@@ -28,10 +28,6 @@ CLOCK_SET = 1_704_067_200.0  # 2024-01-01: a hub without a clock battery starts 
 
 class Dialect(Protocol):
     """Reads one kind of messages (edge/dialects)."""
-
-    def topics(self) -> list[str]:
-        """Return the filters to subscribe to."""
-        ...
 
     def events(self, message: Message) -> list[Event]:
         """Return what a message says happened; raises MessageError."""
@@ -41,12 +37,16 @@ class Dialect(Protocol):
 class Recording(Protocol):
     """Where everything that happened is kept (edge/store.py)."""
 
+    def known(self, message: Message) -> bool:
+        """Tell whether a message is one the broker sent before and `record` has taken."""
+        ...
+
     def record(self, batch: Items[Entry]) -> list[list[int]]:
         """Make a batch durable; return the row ids of its behaviors."""
         ...
 
-    def add_alert(self, time: float, behavior: int, score: float, threshold: float, sentence: str) -> int:
-        """Keep an alert."""
+    def add_alert(self, alert: Alert) -> int:
+        """Keep an alert; return its id."""
         ...
 
 
@@ -77,14 +77,14 @@ class Watch:
         store: Recording,
         acknowledge: Callable[[Items[Message]], None],
         publish: Callable[[str, Mapping[str, Any]], None],
-        dialects: Items[Dialect],
+        dialect: Dialect,
         zone: tzinfo,
     ) -> None:
-        """Take what it works with; the first dialect that subscribed to a topic reads its messages."""
+        """Take what it works with."""
         self._store = store
         self._acknowledge = acknowledge
         self._publish = publish
-        self._dialects = [(filter_, dialect) for dialect in dialects for filter_ in dialect.topics()]
+        self._dialect = dialect
         self._zone = zone
         self.states = States()
         self.devices: dict[str, Device] = {}
@@ -95,10 +95,6 @@ class Watch:
         self.scored = 0
         self._fresh: list[str] = []  # devices that acted for the first time since somebody asked
         self._alarms: deque[bool] = deque(maxlen=RECENT)  # of the newest finished sequences
-
-    def topics(self) -> list[str]:
-        """Return the filters to subscribe to."""
-        return [filter_ for filter_, _ in self._dialects]
 
     def swap(self, model: Model) -> None:
         """Score with another model from the next behavior on."""
@@ -141,32 +137,27 @@ class Watch:
         self._publish("behavior", self._told(behavior, verdict, model))
         if verdict.alert:
             self.window.alarmed = True
-            alert = self._store.add_alert(behavior.time, row, verdict.score, verdict.threshold, verdict.sentence)
-            self._publish(
-                "alert", {"alert": alert, "sentence": verdict.sentence, **self._told(behavior, verdict, model)}
-            )
+            alert = Alert(behavior.time, row, verdict.score, verdict.threshold, verdict.sentence)
+            told = {"alert": self._store.add_alert(alert), "sentence": verdict.sentence}
+            self._publish("alert", {**told, **self._told(behavior, verdict, model)})
 
     def _entry(self, message: Message) -> Entry:
         """Read a message; what cannot be read is counted by its reason and kept nowhere."""
+        if self._store.known(message):
+            return Entry(message)  # taken before the broker sent it again: the store counts it, nothing lives it
         try:
-            events = self._events(message)
+            events = self._dialect.events(message)
         except MessageError as error:
-            return Entry(message, (), (), error.reason)
+            return Entry(message, rejected=error.reason)
+        if any(event.live and event.time < CLOCK_SET for event in events):
+            return Entry(message, rejected="clock not set")
         behaviors = [found for event in events if (found := self.states.behavior(event)) is not None]
         for event in events:
             if event.device not in self.devices and any(each.device == event.device for each in behaviors):
                 self._fresh.append(event.device)
-            self.devices[event.device] = Device(event.device, event.name, event.kind)
+            if event.device not in self.devices:
+                self.devices[event.device] = Device(event.device, event.name, event.kind)
         return Entry(message, tuple(events), tuple(behaviors))
-
-    def _events(self, message: Message) -> list[Event]:
-        dialect = next((each for filter_, each in self._dialects if matches(filter_, message.topic)), None)
-        if dialect is None:
-            raise MessageError("unknown topic")
-        events = dialect.events(message)
-        if any(event.live and event.time < CLOCK_SET for event in events):
-            raise MessageError("clock not set")
-        return events
 
     def _verdict(self, model: Model, steps: Sequence, *, silent: bool) -> Verdict:
         newest = model.scorer.newest(steps)
@@ -196,16 +187,3 @@ class Watch:
             "next": [{"device": pair[0], "control": pair[1], "probability": round(p, 3)} for pair, p in likely],
             "model": model.slot,
         }
-
-
-def matches(filter_: str, topic: str) -> bool:
-    """Tell whether a topic falls under a subscription (MQTT 5.0, section 4.7)."""
-    wanted, levels = filter_.split("/"), topic.split("/")
-    if topic.startswith("$") and wanted[0] in {"+", "#"}:
-        return False
-    for place, want in enumerate(wanted):
-        if want == "#":
-            return True
-        if place >= len(levels) or want not in {"+", levels[place]}:
-            return False
-    return len(wanted) == len(levels)

@@ -77,3 +77,12 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def shipped_llm():
+    """The shipped language model's file; the test is skipped, loudly, where llama.cpp is not installed."""
+    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install '.[llm]'")
+    from edge import compose
+
+    return compose.language_model()

@@ -39,6 +39,25 @@ class Dictionary:
         return found.kind if found else "other"
 
 
+def parse_dictionary(text: str) -> Dictionary:
+    """Read a dictionary file; raises MessageError where it is none.
+
+    Either a published data set's (see DatasetNames), or ours:
+    {"devices": [{"id", "name", "kind"}], "controls": [[device id, control]]}, other keys ignored.
+    """
+    try:
+        document = json.loads(text)
+        if isinstance(document["devices"], dict):
+            return DatasetNames(document).dictionary()
+        devices = [
+            Device(str(each["id"]), str(each["name"]), str(each.get("kind") or kind_of(str(each["name"]))))
+            for each in document["devices"]
+        ]
+        return Dictionary.of([(str(device), str(control)) for device, control in document["controls"]], devices)
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MessageError("not a dictionary") from error
+
+
 class DatasetNames:
     """The ids of a data set's dictionary.json (`days`, `hours`, `devices`, `controls`; SmartGen, MIT, 2025).
 

@@ -31,6 +31,19 @@ class Verdict:
         return self.what + self.when
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it was sent; `behavior` is the store's row of what raised it, None where that was forgotten."""
+
+    time: float
+    behavior: int | None
+    score: float
+    threshold: float
+    sentence: str
+    state: str = "sent"
+    id: int = 0
+
+
 def judge(
     step: Step,
     surprise: tuple[float, float],

@@ -1,0 +1,45 @@
+# Two commands: `make demo` and `make test`. Each makes what it needs; a second run is fast.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test bench mosquitto clean
+
+demo: $(VENV)/.demo
+	$(BIN)/sceneshift demo
+
+test: $(VENV)/.test mosquitto
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(VENV)/.test mosquitto
+	$(BIN)/python -m benchmarks
+
+# llama-cpp-python is compiled from source: about four minutes on two cores.
+$(VENV)/.demo: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing; llama.cpp is compiled, which takes some minutes the first time"
+	$(BIN)/pip install --quiet --editable ".[llm,demo]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable ".[llm,demo,trainer,dev]"
+	@touch $@
+
+mosquitto:
+	@if command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq mosquitto; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto; \
+	else \
+		echo "*** mosquitto is missing and cannot be installed by you: the tests on a real broker are SKIPPED ***"; \
+	fi
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,111 @@
+"""Scenes, dictionaries and device classes."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.devices import KINDS, kind_of
+from edge.core.dictionary import DatasetNames, Dictionary, parse_dictionary
+from edge.core.errors import MessageError, SettingsError
+from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS, Scene, fault, noticed, season_of, valid
+from tests import homes
+
+scenes = st.builds(
+    Scene,
+    season=st.sampled_from(("", *SEASONS)),
+    part=st.sampled_from(("", *PARTS)),
+    occupancy=st.sampled_from(("", *OCCUPANCIES)),
+    mode=st.sampled_from(("", *MODES)),
+    new_device=st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=12).map(str.strip),
+)
+
+
+@given(scenes)
+def test_a_scene_is_what_its_name_says(scene):
+    if str(scene) == "home":  # nothing known is said like the mode
+        return
+    assert Scene.parse(str(scene)) == scene
+
+
+@given(scenes, scenes)
+def test_what_is_said_wins_and_a_new_device_is_said_once(before, said):
+    now = said.over(before)
+    assert now.season == (said.season or before.season)
+    assert now.new_device == said.new_device
+
+
+def test_a_scene_that_does_not_exist_lists_those_that_do():
+    with pytest.raises(SettingsError, match=r"winter, spring.*new-device:NAME"):
+        Scene.parse("monsoon")
+
+
+@pytest.mark.parametrize(("month", "north", "south"), [(1, "winter", "summer"), (4, "spring", "autumn")])
+def test_seasons_turn_at_the_equator(month, north, south):
+    assert season_of(date(2025, month, 15), 48.0) == north
+    assert season_of(date(2025, month, 15), -33.0) == south
+
+
+def test_heating_ends_in_spring_and_cooling_in_winter():
+    heater, fan = homes.step(0, 7, 4), homes.step(0, 7, 6)
+    assert fault(heater, "heater", Scene.parse("spring"))
+    assert not fault(heater, "heater", Scene.parse("winter"))
+    assert fault(fan, "fan", Scene.parse("winter"))
+    assert not valid((fan, heater), homes.HOME, Scene.parse("summer"))
+
+
+def test_night_and_away():
+    noon, late = homes.step(0, 12, 0), homes.step(0, 23, 0)
+    assert fault(noon, "light", Scene.parse("night"))
+    assert not fault(late, "light", Scene.parse("night"))
+    assert fault(late, "light", Scene.parse("away"))
+    assert not fault(late, "camera", Scene.parse("away"))
+
+
+def test_the_agent_notices_season_people_and_new_devices():
+    winter = Scene.parse("winter+single")
+    assert noticed(winter, date(2025, 1, 15), 48.0, 1, "") is None
+    assert noticed(winter, date(2025, 3, 15), 48.0, None, "") == Scene.parse("spring+single")
+    assert noticed(winter, date(2025, 1, 15), 48.0, 3, "") == Scene.parse("winter+multiple")
+    assert noticed(winter, date(2025, 1, 15), 48.0, None, "fan1").new_device == "fan1"
+
+
+def test_classes_by_name():
+    told = {"AirConditioner": "air_conditioner", "Bedroom fan": "fan", "LED strip": "light", "RemoteController": "remote",
+            "0x00158d0001": "other", "Wohnzimmer TV": "television", "handled": "other", "None": "other"}  # fmt: skip
+    assert {name: kind_of(name) for name in told} == told
+
+
+@given(st.text(max_size=40))
+def test_every_name_has_a_class(name):
+    assert kind_of(name) in KINDS
+
+
+PUBLISHED = '{"devices": {"Lamp": 0, "Other": 1}, "controls": {"Lamp:switch on": 0, "None:location": 1}}'
+
+
+def test_a_published_dictionary_and_its_sequences_round_trip():
+    names = DatasetNames.parse(PUBLISHED)
+    text = "[[0, 6, 0, 0], [0, 7, 1, 1]]\n"
+    (sequence,) = names.sequences(text)
+    assert [(s.device, s.control, s.hour) for s in sequence] == [("Lamp", "switch on", 18), ("Other", "None:location", 21)]
+    assert names.lines([sequence]) == text
+    assert ("Other", "None:location") in names.dictionary([sequence]).pairs
+    assert parse_dictionary(PUBLISHED).kind("Lamp") == "light"
+
+
+@pytest.mark.parametrize("line", ["[[0, 6, 0, 9]]", "[[7, 6, 0, 0]]", "[[0, 6]]", "{", "[[0, 8, 0, 0]]", "[1]"])
+def test_sequences_that_are_none_are_refused(line):
+    with pytest.raises(MessageError):
+        DatasetNames.parse(PUBLISHED).sequences(line)
+
+
+def test_our_own_dictionary_form():
+    text = '{"devices": [{"id": "a", "name": "Bath heater"}], "controls": [["a", "state ON"]]}'
+    found = parse_dictionary(text)
+    assert isinstance(found, Dictionary)
+    assert found.kind("a") == "heater"
+    for cut in range(len(text)):
+        with pytest.raises(MessageError):
+            parse_dictionary(text[:cut])
