@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.core import calibration
 from edge.core.calibration import Threshold
-from edge.core.gate import held_out
+from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
 from edge.core.scenes import Scene, valid
 from edge.core.sequences import Sequence, tokens
 from edge.core.vocabulary import Vocabulary
@@ -66,11 +66,13 @@ class Split:
     @classmethod
     def of(cls, home: Home, scene: Scene) -> "Split":
         """Split a home's sequences for a scene."""
-        marks = held_out(len(home.sequences))
-        stays = [valid(sequence, home.dictionary, scene) for sequence in home.sequences]
-        kept = [(each, mark) for each, mark, stay in zip(home.sequences, marks, stays, strict=True) if stay]
-        apart = [sequence for sequence, mark in kept if mark]
-        return cls(tuple(each for each, mark in kept if not mark), tuple(apart[::2]), tuple(apart[1::2]))
+        marked = zip(home.sequences, roles(len(home.sequences)), strict=True)
+        kept = [(each, role) for each, role in marked if valid(each, home.dictionary, scene)]
+
+        def of(wanted: int) -> tuple[Sequence, ...]:
+            return tuple(each for each, role in kept if role == wanted)
+
+        return cls(of(TRAIN), of(CALIBRATE), of(MEASURE))
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,9 @@ def fit(
     The threshold is fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
     ones beside them. Quality is measured elsewhere (the gate), on real sequences only.
     """
-    apart = held_out(len(synthetic))
-    written = [sequence for sequence, mark in zip(synthetic, apart, strict=True) if not mark]
-    unseen = [sequence for sequence, mark in zip(synthetic, apart, strict=True) if mark]
+    marked = list(zip(synthetic, roles(len(synthetic)), strict=True))
+    written = [sequence for sequence, role in marked if role == TRAIN]
+    unseen = [sequence for sequence, role in marked if role != TRAIN]
     progress = (lambda done, of: on_progress("retraining", done, of)) if on_progress else None
     trained = retrain(
         tokens([*split.train, *written], vocabulary),

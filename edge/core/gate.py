@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edge.core.metrics import Metrics
 from edge.core.sequences import LENGTH, Sequence, Step
 
-MIN_HELD_OUT = 20  # real sequences under which the gate can say nothing
+TRAIN, CALIBRATE, MEASURE = 0, 1, 2
+MIN_HELD_OUT = 10  # real sequences under which the gate can say nothing
 AUROC_SLACK = 0.05  # within chance for the sizes a home has
 RATE_SLACK = 0.05
 PROBATION_SEQUENCES = 30
@@ -82,10 +83,19 @@ def probation(trials: Items[Trial]) -> Decision | None:
     return Decision(True, (f"stays: {told}",))
 
 
-def held_out(count: int, every: int = 5) -> NDArray[np.bool_]:
-    """Mark every fifth sequence, in order of time, as held out: never trained on, spread over all weekdays."""
-    marks: NDArray[np.bool_] = np.arange(count) % every == every - 1
-    return marks
+def roles(count: int) -> NDArray[np.int8]:
+    """Return what each of `count` sequences, in order of time, is for: TRAIN, CALIBRATE or MEASURE.
+
+    One of every eight calibrates and one measures, drawn within each eight: a fixed place would always
+    fall on the same habit of a regular day. The draw of an earlier eight never changes as a home lives on.
+    """
+    blocks = -(-count // 8)
+    rng = np.random.default_rng(8)
+    order = np.argsort(rng.random((blocks, 8)), axis=1)
+    marks = np.full((blocks, 8), TRAIN, np.int8)
+    marks[order == 0] = CALIBRATE
+    marks[order == 1] = MEASURE
+    return marks.reshape(-1)[:count]
 
 
 def inject(sequences: Items[Sequence], pairs: Items[tuple[str, str]], seed: int) -> list[Sequence]:

@@ -123,7 +123,9 @@ def _publish(agent: Agent, publisher: Session, behaviors: Iterable[Behavior], wh
             stored, last = now, time.monotonic()
         on_progress(what, stored, len(lived))
         if time.monotonic() - last > PATIENCE:
-            raise EdgeError(f"{len(lived) - stored} of {len(lived)} published behaviors never arrived: {agent.store.counters()}")
+            raise EdgeError(
+                f"{len(lived) - stored} of {len(lived)} published behaviors never arrived: {agent.store.counters()}"
+            )
 
 
 def _learn(agent: Agent, publisher: Session) -> Model:

@@ -1,0 +1,190 @@
+"""Compression, calibration, metrics, the gate, the filters and verdicts: the pure decisions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.calibration import MAX_ALPHA, MIN_ALPHA, alpha_for, calibrate, drifting
+from edge.core.compress import compress
+from edge.core.errors import EdgeError
+from edge.core.filters import impossible, sift
+from edge.core.gate import CALIBRATE, MEASURE, PROBATION_SEQUENCES, Trial, decide, inject, probation, roles
+from edge.core.metrics import auroc, measure, rate_at_recall
+from edge.core.scenes import Scene
+from edge.core.sequences import LENGTH
+from edge.core.verdicts import judge
+from tests import homes
+
+lived = st.lists(st.sampled_from(homes.sequences(60)), min_size=1, max_size=80)
+scores = st.lists(st.floats(0, 50), min_size=1, max_size=200).map(np.array)
+
+
+@given(lived, st.integers(1, 30))
+def test_compression_keeps_distinct_sequences_within_its_budget(sequences, budget):
+    importance = np.arange(len(sequences), dtype=np.float64)
+    kept = compress(sequences, importance, budget)
+    assert 0 < len(kept) <= budget
+    assert len({each.sequence for each in kept}) == len(kept)
+    assert all(sequences.count(each.sequence) == each.count for each in kept)
+    if budget >= len(set(sequences)):
+        assert sum(each.count for each in kept) == len(sequences)
+
+
+def test_compression_covers_every_control_before_it_repeats_the_usual():
+    sequences = homes.sequences(60)
+    kept = compress(sequences, np.zeros(len(sequences)), 8)
+    pairs = {(s.device, s.control) for each in kept for s in each.sequence}
+    assert pairs == {(s.device, s.control) for sequence in sequences for s in sequence}
+
+
+def test_compression_of_unlike_lengths_is_refused():
+    with pytest.raises(EdgeError):
+        compress(homes.sequences(3), np.zeros(2), 2)
+
+
+def test_the_conformal_promise_holds_on_fresh_days():
+    rng = np.random.default_rng(0)
+    over = []
+    for _ in range(400):
+        draw = rng.gamma(2.0, size=120)
+        over.append(float((rng.gamma(2.0, size=200) > calibrate(draw, 0.05).value).mean()))
+    # Expected: 6/121; three standard errors of this simulation are 0.003.
+    assert 0.04 < np.mean(over) <= 0.053
+
+
+@given(scores, st.floats(MIN_ALPHA, MAX_ALPHA))
+def test_a_threshold_is_one_of_the_scores(values, alpha):
+    found = calibrate(values, alpha)
+    assert found.value in values
+    assert found.n == len(values)
+
+
+def test_nothing_to_calibrate_on():
+    with pytest.raises(EdgeError):
+        calibrate(np.array([np.nan]), 0.05)
+
+
+@given(st.floats(0.01, 100), st.floats(0, 1000))
+def test_alpha_stays_in_its_bounds(alarms, sequences):
+    assert MIN_ALPHA <= alpha_for(alarms, sequences) <= MAX_ALPHA
+
+
+def test_drift_is_more_than_bad_luck():
+    assert not drifting(4, 100, 0.05)
+    assert drifting(40, 100, 0.05)
+    assert not drifting(10, 10, 0.05)
+
+
+@given(scores, scores)
+def test_auroc_by_counting_pairs(normal, anomalous):
+    pairs = (anomalous[:, None] > normal[None]).mean() + (anomalous[:, None] == normal[None]).mean() / 2
+    assert auroc(normal, anomalous) == pytest.approx(pairs)
+
+
+@given(scores, scores, st.floats(0.05, 1))
+def test_the_rate_at_a_recall_is_reached_by_its_threshold(normal, anomalous, recall):
+    rate = rate_at_recall(normal, anomalous, recall)
+    found = min(
+        (float((normal >= t).mean()) for t in anomalous if (anomalous >= t).mean() >= recall - 1e-9), default=1.0
+    )
+    assert rate == pytest.approx(found)
+
+
+def metrics(auroc_value=0.9, rate=0.05, normals=50):
+    found = measure(np.zeros(normals), np.ones(5), 0.5)
+    return type(found)(auroc_value, rate, 1.0, 0.9, 1.0, normals, 5)
+
+
+def test_a_worse_model_never_passes_the_gate():
+    good = metrics()
+    assert decide(good, metrics()).accepted
+    assert not decide(good, metrics(auroc_value=0.7)).accepted
+    assert not decide(good, metrics(rate=0.3)).accepted
+    refused = decide(good, metrics(auroc_value=0.7, rate=0.3))
+    assert len(refused.reasons) == 2
+
+
+def test_with_nothing_real_left_to_measure_on_probation_decides():
+    decision = decide(metrics(normals=3), metrics(auroc_value=0.1, normals=3))
+    assert decision.accepted
+    assert "probation" in decision.reasons[0]
+
+
+def trials(difference, count=60, noise=1.0):
+    rng = np.random.default_rng(0)
+    return [Trial(i * 43200.0, 5.0 + difference + noise * rng.normal(), 5.0) for i in range(count)]
+
+
+def test_probation_sends_a_worse_model_back_and_keeps_a_better_one():
+    assert not probation(trials(+2.0)).accepted
+    assert probation(trials(-2.0)).accepted
+    assert probation(trials(0.0)).accepted
+    assert probation(trials(+2.0, count=PROBATION_SEQUENCES - 1)) is None
+    assert probation([Trial(float(i), 9.0, 1.0) for i in range(99)]) is None  # all within two minutes
+
+
+def test_every_anomaly_differs_from_what_was_lived():
+    sequences = homes.sequences(80)
+    wrong = inject(sequences, homes.PAIRS, seed=1)
+    assert len(wrong) == len(sequences)
+    assert sum(a != b for a, b in zip(sequences, wrong, strict=True)) >= 0.9 * len(sequences)
+    assert all(1 <= len(each) <= LENGTH for each in wrong)
+    assert inject(sequences, homes.PAIRS, seed=1) == wrong
+
+
+@given(st.integers(0, 400))
+def test_what_is_held_out_is_an_eighth_each_and_never_changes(count):
+    marks = roles(count)
+    assert len(marks) == count
+    assert (roles(count + 50)[:count] == marks).all()
+    for role in (CALIBRATE, MEASURE):
+        assert abs((marks == role).sum() - count / 8) <= 1
+
+
+def test_what_is_held_out_falls_on_every_habit_of_a_regular_day():
+    marks = roles(400)
+    for role in (CALIBRATE, MEASURE):
+        shares = [((np.flatnonzero(marks == role) % period) == 0).mean() for period in (2, 4, 7)]
+        assert shares == pytest.approx([1 / 2, 1 / 4, 1 / 7], abs=0.12)
+
+
+SPRING = Scene.parse("spring")
+
+
+@pytest.mark.parametrize(
+    ("sequence", "reason"),
+    [
+        ((), "empty"),
+        ((homes.step(0, 7, 4),), "heating in spring"),
+        ((homes.step(0, 18, 0), homes.step(0, 7, 1)), "backwards"),
+        ((type(homes.step(0, 7, 0))(0, 7, "lamp1", "explode"),), "dictionary"),
+    ],
+)
+def test_what_cannot_be_is_dropped_with_its_reason(sequence, reason):
+    assert reason in impossible(sequence, homes.HOME, SPRING)
+
+
+def test_the_sieve_loses_nothing_and_keeps_the_homes_habits():
+    habits = [each for each in homes.sequences(60) if len(each) < 5 and each[0].hour == 7]
+    stray = (homes.step(0, 7, 1), homes.step(0, 7, 6), homes.step(0, 7, 3), homes.step(0, 7, 0), homes.step(0, 7, 7))
+    asked = [*habits, stray, (homes.step(0, 7, 4),)]
+    sieve = sift(asked, homes.HOME, SPRING, homes.sequences(60), lambda _: False)
+    assert sieve.kept == habits
+    assert sieve.reasons() == {"outlying transitions": 1, "heating in spring": 1}
+    sieve = sift(asked, homes.HOME, SPRING, homes.sequences(60), lambda _: True)
+    assert not sieve.kept
+    assert len(sieve.rejected) == len(asked)
+
+
+def test_a_verdict_says_what_was_odd_and_what_was_expected():
+    step = homes.step(0, 3, 2)
+    expected = [(homes.PAIRS[0], 0.7), (homes.PAIRS[1], 0.2)]
+    odd = judge(step, (1.0, 9.0), 8.0, dictionary=homes.HOME, expected=expected, silent=False)
+    assert odd.alert
+    assert odd.sentence == (
+        "Kettle state ON on Monday at 03h is not done at this time here; "
+        "expected rather Hall lamp state ON (70%), Hall lamp state OFF (20%)."
+    )
+    assert not judge(step, (1.0, 9.0), 8.0, dictionary=homes.HOME, expected=expected, silent=True).alert
+    assert not judge(step, (1.0, 1.0), 8.0, dictionary=homes.HOME, expected=expected, silent=False).unusual

@@ -1,0 +1,141 @@
+"""The fast loop on a real store: durable, then acknowledged, then scored."""
+
+from datetime import UTC
+
+import numpy as np
+import pytest
+
+from edge.adapt import Model
+from edge.core.errors import StoreError
+from edge.core.events import Message
+from edge.core.vocabulary import Vocabulary
+from edge.dialects import Dialects, dialect
+from edge.scorer import Newest
+from edge.store import Store
+from edge.watch import Watch, Window
+from tests import homes
+
+
+class Fixed:
+    """A scorer with the real one's interface that finds `odd` surprising and nothing else."""
+
+    def __init__(self, odd: str) -> None:
+        self.odd = odd
+        self.vocabulary = Vocabulary().grown(homes.PAIRS)
+
+    def newest(self, sequence):
+        nats = 9.0 if sequence[-1].device == self.odd else 1.0
+        return Newest(nats, 0.0, np.zeros(3), np.zeros(3))
+
+    def scores(self, sequences):
+        return np.array([max(self.newest(each[: n + 1]).what for n in range(len(each))) for each in sequences])
+
+    def predict(self, sequence, k=10):
+        return [(homes.PAIRS[0], 0.9)]
+
+
+@pytest.fixture
+def heard(tmp_path):
+    store = Store.open(tmp_path)
+    source = Dialects([dialect("generic", {"topic": "home/{device}"})])
+    acknowledged, published = [], []
+    watch = Watch(store, acknowledged.extend, lambda topic, body: published.append((topic, body)), source, UTC)
+    watch.model = Model("0001", "winter", Fixed("heat1"), 5.0, 0.05)
+    yield watch, store, acknowledged, published
+    store.close()
+
+
+def message(time, device="lamp1", control="state ON", **more):
+    body = f'{{"t": {time}, "control": "{control}"}}'.encode()
+    return Message(f"home/{device}", body, time, **{"mid": int(time) % 60000, **more})
+
+
+def test_a_behavior_is_stored_acknowledged_scored_and_told(heard):
+    watch, store, acknowledged, published = heard
+    sent = [message(homes.MONDAY), message(homes.MONDAY + 60, "kettle1")]
+    assert watch.handle(sent) == 2
+    assert [each.device for each in store.behaviors()] == ["lamp1", "kettle1"]
+    assert acknowledged == sent
+    assert [topic for topic, _ in published] == ["behavior", "behavior"]
+    assert published[1][1]["next"][0]["device"] == "lamp1"
+
+
+def test_a_sequence_alarms_once_and_the_next_one_again(heard):
+    watch, store, _, published = heard
+    watch.handle([message(homes.MONDAY + n, "heat1") for n in range(5)])
+    watch.handle([message(homes.MONDAY + 86400, "heat1")])
+    alerts = [body for topic, body in published if topic == "alert"]
+    assert len(alerts) == 2 == len(store.alerts())
+    assert alerts[0]["sentence"].startswith("heat1 state ON on Monday at 00h")
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (Message("home/lamp1", b"\xff\xfe", homes.MONDAY), "utf"),
+        (Message("home/lamp1", b"x" * 300_000, homes.MONDAY), "oversized"),
+        (Message("elsewhere", b"{}", homes.MONDAY), "topic"),
+        (Message("home/lamp1", b'{"control": ', homes.MONDAY), "malformed"),
+        (Message("home/lamp1", b'{"control": "state ON"}', 100.0), "clock"),
+    ],
+)
+def test_what_cannot_be_read_is_counted_and_kept_nowhere(heard, bad, reason):
+    watch, store, acknowledged, _ = heard
+    watch.handle([bad])
+    assert store.count() == 0
+    assert acknowledged == [bad]
+    ((told, count),) = store.counters().items()
+    assert count == 1
+    assert reason in told
+
+
+def test_replayed_messages_are_no_behavior(heard):
+    watch, store, acknowledged, _ = heard
+    first = message(homes.MONDAY)
+    watch.handle([first])
+    watch.handle([message(homes.MONDAY, duplicate=True), message(homes.MONDAY + 5, retained=True)])
+    assert store.count() == 1
+    assert len(acknowledged) == 3
+    assert len(watch.window.steps) == 1
+
+
+def test_nothing_is_acknowledged_that_is_not_on_disk(heard, monkeypatch):
+    watch, store, acknowledged, _ = heard
+
+    def full(batch):
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(store, "record", full)
+    with pytest.raises(StoreError):
+        watch.handle([message(homes.MONDAY)])
+    assert acknowledged == []
+
+
+def test_the_shadow_scores_and_alerts_nobody(heard):
+    watch, _, _, published = heard
+    watch.shadow = Model("0000", "winter", Fixed("lamp1"), 5.0, 0.05)
+    for day in range(4):
+        watch.handle([message(homes.MONDAY + day * 86400)])
+    assert not [topic for topic, _ in published if topic == "alert"]
+    assert [(trial.candidate, trial.incumbent) for trial in watch.trials] == [(1.0, 9.0)] * 3
+
+
+def test_without_a_model_everything_is_still_recorded(heard):
+    watch, store, _, published = heard
+    watch.model = None
+    watch.handle([message(homes.MONDAY)])
+    assert store.count() == 1
+    assert published == []
+
+
+def test_a_device_that_acts_for_the_first_time_is_told_once(heard):
+    watch = heard[0]
+    watch.handle([message(homes.MONDAY), message(homes.MONDAY + 1)])
+    assert watch.take_fresh() == ["lamp1"]
+    assert watch.take_fresh() == []
+
+
+def test_a_clock_set_back_begins_a_new_sequence():
+    lived = homes.behaviors(2)
+    window = Window().extended(lived[-1], UTC).extended(lived[0], UTC)
+    assert len(window.steps) == 1
