@@ -1,0 +1,185 @@
+"""The whole agent on a real mosquitto: real store, real retraining, real llama.cpp on the shipped model."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from edge.agent import Agent
+from edge.mqtt import Session
+from edge.report import ask, roll_back_on_disk, status_of
+from edge.sections import Adapt, Data, GenericSource, Home, Llm, Model
+from edge.settings import Settings
+from edge.store import Store
+from tests import homes
+
+
+@pytest.fixture
+def settings(broker, tmp_path):
+    dictionary = tmp_path / "home.json"
+    devices = [{"id": each.id, "name": each.name, "kind": each.kind} for each in homes.DEVICES]
+    dictionary.write_text(json.dumps({"devices": devices, "controls": homes.PAIRS}))
+    return Settings(
+        broker=broker.address(),
+        data=Data(directory=tmp_path / "data", commit_seconds=0.05),
+        sources=(GenericSource(dialect="generic", topic="home/{device}"),),
+        home=Home(scene="winter", dictionary=dictionary),
+        model=Model(learn_after_days=1000.0),
+        llm=Llm(count=40),
+        adapt=Adapt(steps=150, notice=False),
+    )
+
+
+class Running:
+    """An agent in a thread, and a client beside it."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.agent = Agent(settings)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.agent.run, args=(self.stop,), daemon=True)
+        client = settings.broker.model_copy(update={"client_id": "test-client"})
+        self.client = Session(client, lasting=False)
+        self.client.subscribe([f"{settings.broker.prefix}/#"])
+        self.heard = []
+
+    def __enter__(self):
+        self.thread.start()
+        self.client.open()
+        self.wait(lambda: self.said("availability", b"online"))
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join(30)
+        self.client.close()
+        assert not self.thread.is_alive()
+
+    def wait(self, condition, seconds=30.0):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "nothing happened in time"
+            messages = self.client.take(100, 0.05)
+            self.client.acknowledge(messages)
+            self.heard += messages
+
+    def said(self, topic, payload=None):
+        full = f"{self.settings.broker.prefix}/{topic}"
+        return [m for m in self.heard if m.topic == full and payload in (None, m.payload)]
+
+    def live(self, behaviors):
+        before = self.agent.store.count()
+        for each in behaviors:
+            body = json.dumps({"t": each.time, "control": each.control})
+            self.client.publish(f"home/{each.device}", body)
+        self.wait(lambda: self.agent.store.count() == before + len(behaviors))
+
+
+def test_a_home_is_lived_learned_adapted_to_and_rolled_back(settings, shipped_llm):
+    lived = homes.behaviors(160)
+    with Running(settings) as running:
+        running.live(lived)
+        learned = ask(settings.broker, "learn", {}, 60)
+        assert learned["status"] == "ok", learned
+        first = learned["data"]["swap"]["to"]
+        later = [type(each)(each.time + 90 * 86400, each.device, each.control) for each in lived[:3]]
+        running.live([*later, type(later[0])(later[0].time + 86400 + 3 * 3600, "heat1", "state ON")])
+        running.wait(lambda: running.said("alert"))
+        alert = json.loads(running.said("alert")[0].payload)
+        assert alert["sentence"]
+        assert not running.said("alert")[0].retained
+
+        running.client.publish(f"{settings.broker.prefix}/scene/set", "monsoon")
+        running.wait(lambda: running.said("response/adapt"))
+        assert "new-device:NAME" in json.loads(running.said("response/adapt")[0].payload)["error"]
+
+        answer = ask(settings.broker, "adapt", {"scene": "spring"}, 120)
+        data = answer["data"]
+        assert data["llm"]["generated_tokens"] > 0, answer
+        assert data["synthetic"]["generated"] == 40
+        if "swap" in data:
+            assert data["gate"]["accepted"]
+            assert data["swap"]["scoring_gap_ms"] < 50
+            back = ask(settings.broker, "rollback", {}, 10)
+            assert back["data"]["swap"]["to"] == first
+        else:
+            assert answer["error"]
+        expected = [(each.device, each.control) for each in [*lived, *later]]
+    store = Store.open(settings.data.directory, read_only=True)
+    assert [(each.device, each.control) for each in store.behaviors()][: len(expected)] == expected
+    store.close()
+    found = status_of(settings)
+    assert found["slot"] == first
+    assert found["scene"] == "spring"
+    assert found["alerts_this_week"] == 0  # by the home's own clock it is still 2025
+
+
+def test_after_a_restart_everything_is_back(settings):
+    with Running(settings) as running:
+        running.live(homes.behaviors(100))
+        assert ask(settings.broker, "learn", {}, 60)["status"] == "ok"
+    away = homes.behaviors(104)[len(homes.behaviors(100)) :]
+    sender = Session(settings.broker.model_copy(update={"client_id": "sender"}), lasting=False)
+    sender.open()
+    assert sender.wait(10)
+    for each in away:  # while the agent is away, its session at the broker collects
+        sender.publish(f"home/{each.device}", json.dumps({"t": each.time, "control": each.control}))
+    time.sleep(0.3)
+    sender.close()
+    with Running(settings) as running:
+        running.wait(lambda: running.agent.store.count() == len(homes.behaviors(104)))
+        assert running.agent.watch.model.slot == "0001-winter"
+        assert str(running.agent.scenery.scene) == "winter"
+        running.wait(lambda: len(running.said("behavior")) >= len(away))
+
+
+def test_a_corrupt_slot_is_told_and_the_previous_one_scores(settings):
+    with Running(settings) as running:
+        running.live(homes.behaviors(100))
+        for _ in range(2):
+            assert ask(settings.broker, "learn", {}, 60)["status"] == "ok"
+        names = running.agent.slots.names()
+    path = settings.data.directory / "slots" / names[-1] / "parameters.npy"
+    path.write_bytes(path.read_bytes()[:-10])
+    with Running(settings) as running:
+        assert running.agent.watch.model.slot == names[0]
+        assert names[-1] in running.agent.problem
+        assert status_of(settings)["slot"] == names[0]
+
+
+def test_with_no_model_at_all_the_home_is_recorded_and_nothing_alerts(settings, tmp_path):
+    broken = settings.model_copy(update={"model": Model(directory=tmp_path / "nowhere")})
+    with Running(broken) as running:
+        running.live(homes.behaviors(4))
+        assert "no model to score with" in running.agent.problem
+        assert not running.said("alert")
+        answer = ask(settings.broker, "learn", {}, 10)
+        assert "no model to score with" in answer["error"]
+
+
+def test_a_first_model_is_learned_when_enough_days_have_passed(settings):
+    soon = settings.model_copy(update={"model": Model(learn_after_days=14.0)})
+    with Running(soon) as running:
+        running.live(homes.behaviors(100))
+        running.wait(lambda: running.agent.watch.model is not None, 60)
+
+
+def test_nobody_answers_and_the_slots_on_disk_are_rolled_back(settings):
+    assert ask(settings.broker, "rollback", {}, 1.0) is None
+    with Running(settings) as running:
+        running.live(homes.behaviors(100))
+        for _ in range(2):
+            ask(settings.broker, "learn", {}, 60)
+    assert roll_back_on_disk(settings) == "0001-winter"
+
+
+def test_nonsense_on_the_request_topics_is_counted_and_harmless(settings):
+    with Running(settings) as running:
+        prefix = settings.broker.prefix
+        for payload in (b"\xff", b"{", b"[1]", b"x" * 300_000, b'{"scene": 7}'):
+            running.client.publish(f"{prefix}/request/adapt", payload)
+            running.client.publish(f"{prefix}/request/explode", payload)
+        running.live(homes.behaviors(2))
+        running.wait(lambda: sum(running.agent.store.counters().values()) >= 7)
+        assert running.thread.is_alive()
