@@ -6,12 +6,14 @@ dropped: the broker sends that message again, marked as a duplicate.
 
 import logging
 import queue
+import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -20,6 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.core.events import MAX_PAYLOAD, Message
+from edge.sections import Broker
 
 log = logging.getLogger(__name__)
 
@@ -29,56 +32,14 @@ CAPACITY = 10_000  # messages waiting in this process
 WHOLE = 8 * MAX_PAYLOAD  # bytes; of a larger payload only its oversized beginning is kept
 _UNSUPPORTED_PROTOCOL = 0x84  # CONNACK reason (MQTT v5, section 3.2.2.2)
 _HANDSHAKE = 5.0  # seconds a broker may take to answer CONNECT
+_ANSWER = 2.0  # seconds a broker has to answer the first CONNECT; one that knows only 3.1.1 may wait for more
 _SLOWEST = 60.0  # seconds; the longest wait between two attempts
-
-
-class Address(Protocol):
-    """Where the broker is and who we are to it; the settings' broker section is one."""
-
-    @property
-    def host(self) -> str:
-        """Name or address."""
-
-    @property
-    def port(self) -> int:
-        """TCP port."""
-
-    @property
-    def tls(self) -> bool:
-        """Whether the connection is encrypted."""
-
-    @property
-    def user(self) -> str | None:
-        """User name."""
-
-    @property
-    def tls_ca(self) -> Path | None:
-        """The broker's authority; None: the system's."""
-
-    @property
-    def tls_cert(self) -> Path | None:
-        """Our certificate."""
-
-    @property
-    def tls_key(self) -> Path | None:
-        """Its key."""
-
-    @property
-    def client_id(self) -> str:
-        """Names the session."""
-
-    @property
-    def prefix(self) -> str:
-        """Root of our own topics."""
-
-    def secret(self) -> str | None:
-        """Return the password in the clear."""
 
 
 class Session:
     """One persistent MQTT session: v5 where the broker speaks it, else 3.1.1."""
 
-    def __init__(self, broker: Address, *, lasting: bool = True, first_wait: float = 1.0) -> None:
+    def __init__(self, broker: Broker, *, lasting: bool = True, first_wait: float = 1.0) -> None:
         """Take the address; `lasting` False leaves no session and no word of availability behind."""
         self._broker = broker
         self._lasting = lasting
@@ -92,18 +53,16 @@ class Session:
         self._lock = threading.Lock()
         self._unacknowledged: dict[int, Message] = {}  # of this connection only
         self._connected = threading.Event()
-        self._lost = threading.Event()
-        self._closing = threading.Event()
+        self._closing = False
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._spoken = False  # whether any connection has been accepted: then this protocol is right
         self._silent = 0  # connections in a row that ended without an answer
-        self._accepted = False  # whether this connection has been
+        self._patience: threading.Timer | None = None  # ends the wait for the first answer
         self._client = self._new_client()
-        self._keeper = threading.Thread(target=self._keep, name="mqtt-keeper", daemon=True)
 
     def open(self) -> None:
         """Begin to connect, and go on for ever; returns at once."""
-        self._keeper.start()
+        self._client.loop_start()
 
     def wait(self, seconds: float) -> bool:
         """Wait for a connection; tell whether there is one."""
@@ -153,16 +112,18 @@ class Session:
         self._client.publish(topic, payload, qos, retain)
 
     def close(self) -> None:
-        """Say goodbye: offline, disconnect, stop the threads. The broker keeps the session."""
+        """Say goodbye: offline, disconnect, stop the thread. The broker keeps the session."""
         if self.connected and self._lasting:
             farewell = self._client.publish(self.availability_topic, "offline", 1, retain=True)
             deadline = time.monotonic() + 2.0
             while not farewell.is_published() and self.connected and time.monotonic() < deadline:
                 time.sleep(0.01)
-        self._closing.set()
-        self._lost.set()
-        if self._keeper.is_alive():
-            self._keeper.join()
+        with self._lock:
+            self._closing = True
+            client = self._client
+        client.drop_out_messages()  # paho's thread would wait for them
+        client.disconnect()
+        client.loop_stop()
         self._connected.clear()
 
     def _new_client(self) -> paho.Client:
@@ -172,7 +133,6 @@ class Session:
             client_id=broker.client_id,
             clean_session=None if v5 else not self._lasting,
             protocol=self._protocol,
-            reconnect_on_failure=False,  # the keeper does it: it also changes the protocol
             manual_ack=True,
         )
         if broker.user is not None:
@@ -183,71 +143,66 @@ class Session:
         if self._lasting:
             client.will_set(self.availability_topic, "offline", 1, retain=True)
         client.max_queued_messages_set(1000)
+        client.reconnect_delay_set(self._first_wait, _SLOWEST)  # type: ignore[arg-type]  # any number will do
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        options: dict[str, Any] = {}
+        if v5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = WEEK if self._lasting else 0
+            properties.ReceiveMaximum = RECEIVE_MAXIMUM
+            options = {"clean_start": not self._lasting, "properties": properties}
+        client.connect_async(broker.host, broker.port, keepalive=30, **options)
         return client
-
-    def _keep(self) -> None:
-        """Connect, wait for the end of the connection, wait, connect again; the keeper's thread."""
-        wait = self._first_wait
-        while True:
-            self._lost.clear()
-            if self._closing.is_set():  # asked after the clear: close() sets the one before the other
-                return
-            self._accepted = False
-            if self._connect():
-                unanswered = not self._lost.wait(_HANDSHAKE) and not self._accepted
-                if unanswered:  # a broker that misreads a v5 CONNECT may wait for more of it, for ever
-                    self._silent = 2
-                    self._say("the broker does not answer")
-                else:
-                    self._lost.wait()
-                if unanswered or self._closing.is_set():
-                    self._client.disconnect()
-                self._client.loop_stop()
-            self._fall_back()
-            wait = self._first_wait if self._accepted else wait
-            self._closing.wait(wait)
-            wait = min(wait * 2, _SLOWEST)
-
-    def _connect(self) -> bool:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = WEEK if self._lasting else 0
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        v5 = self._protocol == MQTTProtocolVersion.MQTTv5
-        options: dict[str, Any] = {"clean_start": not self._lasting, "properties": properties} if v5 else {}
-        try:
-            self._client.connect(self._broker.host, self._broker.port, keepalive=30, **options)
-        except OSError as error:
-            self._say(f"no connection to {self._broker.host}:{self._broker.port}: {error.strerror or error}")
-            return False
-        self._client.loop_start()
-        return True
 
     def _fall_back(self) -> None:
         """Speak 3.1.1 to a broker that refuses v5 or, twice in a row, hangs up on it; v5 again after the same."""
-        if self._spoken or self._silent < 2:
-            return
         v5 = self._protocol == MQTTProtocolVersion.MQTTv5
         self._protocol = MQTTProtocolVersion.MQTTv311 if v5 else MQTTProtocolVersion.MQTTv5
         self._silent = 0
         log.info("the broker does not answer; trying MQTT %s", self.version)
-        self._client = self._new_client()
+        with self._lock:
+            if self._closing:
+                return
+            old, self._client = self._client, self._new_client()
+        for message in old.drop_out_messages():
+            self._client.publish(message.topic, message.payload, message.qos, message.retain)
+        old.loop_stop()  # we are in its thread: it ends when we return
+        self._client.loop_start()
 
     def _say(self, problem: str) -> None:
         if problem != self.problem:
             log.warning("%s", problem)
         self.problem = problem
 
+    def _on_socket_open(self, _: paho.Client, __: Any, opened: Any) -> None:
+        if not self._spoken:
+            self._patience = threading.Timer(_ANSWER, self._give_up, [opened])
+            self._patience.daemon = True
+            self._patience.start()
+
+    def _answered(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self, opened: socket.socket) -> None:
+        self._silent = 1  # and this is the second: waiting again would tell no more
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+
     def _on_connect(self, client: paho.Client, _: Any, flags: paho.ConnectFlags, reason: ReasonCode, __: Any) -> None:
+        self._answered()
         if reason.is_failure:
             refused = reason.value == _UNSUPPORTED_PROTOCOL and self._protocol == MQTTProtocolVersion.MQTTv5
-            self._silent = 2 if refused else -1
+            self._silent = 1 if refused else -1  # the end of the connection counts too
             self._say(f"the broker refuses the connection: {reason}")
             return
-        self._spoken = self._accepted = True
+        self._spoken = True
         self.problem = ""
         log.info("connected, MQTT %s, session %s", self.version, "resumed" if flags.session_present else "new")
         with self._lock:
@@ -260,16 +215,23 @@ class Session:
         for callback in self.on_connect:
             callback()
 
+    def _on_connect_fail(self, _: paho.Client, __: Any) -> None:
+        error = sys.exc_info()[1]  # paho calls this where it has caught the error, and does not pass it on
+        why = error.strerror or str(error) if isinstance(error, OSError) else "failed"
+        self._say(f"no connection to {self._broker.host}:{self._broker.port}: {why}")
+
     def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        self._answered()
         with self._lock:
             self._unacknowledged.clear()
             was_connected = self.connected
             self._connected.clear()
-        if not was_connected:
-            self._silent += 1
-        elif not self._closing.is_set():
+        if was_connected and not self._closing:
             self._say(f"connection lost: {reason}")
-        self._lost.set()
+        elif not was_connected and not self._spoken:
+            self._silent += 1
+            if self._silent == 2:
+                self._fall_back()
 
     def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         denied = sum(reason.is_failure for reason in reasons)
