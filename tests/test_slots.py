@@ -211,11 +211,12 @@ def _promote_new(slots: Slots) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a crash closes no file
 @pytest.mark.parametrize("action", [_promote_new, Slots.rollback])
 def test_a_crash_between_any_two_steps_leaves_a_slot(tmp_path: Path, action: Callable[[Slots], object]) -> None:
+    filled(tmp_path / "before", "winter", "spring")
     line = 0
     seen = set()
     while True:
         directory = tmp_path / str(line)
-        slots = filled(directory, "winter", "spring")
+        slots = Slots(Path(shutil.copytree(tmp_path / "before", directory)))
         crashed = crash_at(line, lambda slots=slots: action(slots))  # type: ignore[misc]
         healthy = Slots(directory).load_healthy()
         assert healthy.reason is None, (line, healthy.reason)

@@ -11,6 +11,7 @@ rounding noise into movement that differs from machine to machine.
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor
@@ -68,8 +69,8 @@ COUNT = sum(SIZES)
 
 
 def initial(seed: int) -> Tensor:
-    """Return fresh parameters (COUNT,) float32."""
-    chance = torch.Generator().manual_seed(seed)
+    """Return fresh parameters (COUNT,) float32; numpy's chance, which is the same on every machine."""
+    chance = np.random.default_rng(seed)
 
     def tensor(name: str, shape: tuple[int, ...]) -> Tensor:
         if name.endswith("scale"):
@@ -77,7 +78,8 @@ def initial(seed: int) -> Tensor:
         if name.endswith(("shift", "bias")):
             return torch.zeros(shape)
         table = name.startswith(("embed", "what", "when", "next"))
-        return torch.randn(shape, generator=chance) * (0.02 if table else 1 / math.sqrt(shape[-1]))
+        drawn = chance.standard_normal(shape, np.float32)
+        return torch.from_numpy(drawn) * (0.02 if table else 1 / math.sqrt(shape[-1]))
 
     return torch.cat([tensor(name, shape).reshape(-1) for name, shape in SHAPES.items()])
 
