@@ -43,16 +43,20 @@ class Mosquitto:
         return Broker.model_validate({"url": self.url, "client_id": client_id, **more})
 
     def start(self) -> None:
-        config = self.folder / "mosquitto.conf"
-        config.write_text(
+        self.launch(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-            f"persistence_location {self.folder}/\nmax_queued_messages 100000\nuser {getpass.getuser()}\n{self.extra}\n"
+            f"persistence_location {self.folder}/\nmax_queued_messages 100000\n{self.extra}\n"
         )
+
+    def launch(self, config: str) -> None:
+        """Start mosquitto with a configuration, as whoever runs the tests, and wait until it listens."""
+        path = self.folder / "mosquitto.conf"
+        path.write_text(f"{config}\nuser {getpass.getuser()}\n", encoding="utf-8")
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
             pytest.skip("MOSQUITTO IS MISSING: apt-get install mosquitto; what needs a broker is NOT tested")
         with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([program, "-c", str(path)], stdout=log, stderr=log)
         deadline = time.monotonic() + 5
         while not listens(self.port):
             assert self.process.poll() is None, (self.folder / "mosquitto.log").read_text()

@@ -1,7 +1,7 @@
 """zigbee2mqtt, 1.x and 2.x: friendly names resolved to addresses, replays of a restarted bridge told apart.
 
 A group's own topic is not read: its members report the same act. Of what the bridge says about itself only
-its devices, groups and state are read; `bridge/info` holds the network's secrets.
+its devices, groups and state are read; `bridge/info` holds its whole configuration, secrets too.
 """
 
 import re
