@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.core.errors import RetrainError
 from edge.core.sequences import LENGTH, Sequence, Step, tokens
 from edge.core.vocabulary import Vocabulary
-from edge.retrainer import Retrained, retrain
+from edge.retrainer import MOST_STEPS, Retrained, retrain, steps_for
 from edge.scorer import Scorer
 from edge.slots import shipped
 from edge.workers import retrain as worker
@@ -122,6 +122,14 @@ def test_some_names_are_forgotten_and_nothing_else() -> None:
     assert (shown[gone][:, 2:4] == 1).all()
     np.testing.assert_array_equal(shown[..., [0, 1, 4]], ids[..., [0, 1, 4]])
     np.testing.assert_array_equal(shown[ids[:, :, 3] == 0], ids[ids[:, :, 3] == 0])
+
+
+def test_steps_follow_what_counts() -> None:
+    assert steps_for(np.ones(300, np.float32)) == steps_for(np.full(300, 0.1, np.float32)) == 380
+    assert steps_for(np.repeat(np.array([1, 0], np.float32), 300)) == 380
+    assert 380 < steps_for(np.repeat(np.array([2, 0.5], np.float32), 300)) < 680
+    assert steps_for(np.ones(10**6, np.float32)) == MOST_STEPS
+    assert retrain(IDS, EVEN, model_dir=MODEL, seed=0, limit_seconds=60).steps == 100
 
 
 def test_the_rate_rises_and_falls() -> None:
