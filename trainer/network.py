@@ -1,7 +1,7 @@
 """The language model's network: llama architecture in torch, in the layout llama.cpp expects of it.
 
-RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied head. Here a rotated pair is (i, i + half), which is
-faster in torch; llama.cpp's "normal" rope pairs (2i, 2i + 1), so the export interleaves the rows of query and key.
+RMSNorm, rotary positions, grouped-query attention, SwiGLU, a head of its own. Here a rotated pair is (i, i + half),
+which is faster in torch; llama.cpp's "normal" rope pairs (2i, 2i + 1), so the export interleaves those rows.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ class Shape:
 
     vocabulary: int
     width: int = 256
-    layers: int = 5
+    layers: int = 4
     heads: int = 8
     groups: int = 4  # key and value heads
     inner: int = 512
     context: int = 2048
-    rope_base: float = 10000.0
+    rope_base: float = 1e6
     epsilon: float = 1e-5
 
     @property
@@ -58,7 +58,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(shape.width, shape.width, bias=False)
 
     def forward(self, states: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-        """Map (batch, places, width) to the same; `mask` (batch, 1, places, places) is True where attention may look."""
+        """Map (batch, places, width) to the same; `mask` (batch, 1, places, places) is True where it may look."""
         batch, places, _ = states.shape
         size = self.shape.head
 
@@ -100,10 +100,12 @@ class Network(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
+        self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
         for name, weight in self.named_parameters():
-            if weight.dim() == 2:
-                shrink = (2 * shape.layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
-                nn.init.normal_(weight, std=0.02 if "embedding" in name else shrink * weight.shape[1] ** -0.5)
+            if name.endswith(("out.weight", "down.weight")):
+                nn.init.zeros_(weight)  # every layer begins as the identity
+            elif weight.dim() == 2:
+                nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
 
     def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         """Map (batch, places) ids to (batch, places, width)."""
@@ -113,9 +115,15 @@ class Network(nn.Module):
             states = layer(states, turn, mask)
         return self.norm(states)  # type: ignore[no-any-return]
 
+    def attention(self, number: int) -> Attention:
+        """Return the attention of one layer."""
+        layer = self.layers[number]
+        assert isinstance(layer, Layer)
+        return layer.attention
+
     def logits(self, states: Tensor) -> Tensor:
-        """Map hidden states (..., width) to logits (..., vocabulary) with the embedding's own rows."""
-        return functional.linear(states, self.embedding.weight)
+        """Map hidden states (..., width) to logits (..., vocabulary)."""
+        return self.head(states)  # type: ignore[no-any-return]
 
 
 def mask_of(groups: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A simulated home: one seed. What it lives in a scene, and its sequences as lived in one scene and in another."""
 
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -102,14 +103,23 @@ def live(home: Home, scene: Scene, start: date, days: int, seed: int) -> list[Be
     return sorted(out, key=lambda behavior: behavior.time)
 
 
-def pairs(home: Home, source: Scene, target: Scene, days: int, seed: int) -> list[tuple[Sequence, Sequence]]:
-    """Return the home's sequences as lived in `source`, each with the same as lived in `target`.
+def variants(
+    home: Home, source: Scene, targets: Items[Scene], days: int, seed: int
+) -> list[tuple[Sequence, tuple[Sequence, ...]]]:
+    """Return the home's sequences as lived in `source`, each with the same as lived in every target.
 
     An empty tuple means that the target scene leaves nothing of it. Half are windows of everything that
     happens, half follow one device over several days, as the real logs do. Lengths 1 to 10.
     """
     rng = np.random.default_rng([seed, home.seed, 3])
     start = FIRST_YEAR + timedelta(days=int(rng.integers(365)))
-    start = home.season_start(start, days, source.season or target.season)
-    before, after = lived(home, source, start, days, seed), lived(home, target, start, days, seed)
+    said = [scene.season for scene in (source, *targets) if scene.season]
+    start = home.season_start(start, days, said[0] if said else "")
+    before = lived(home, source, start, days, seed)
+    after = [lived(home, target, start, days, seed) for target in targets]
     return rewritten(before, after, start.weekday(), rng)
+
+
+def pairs(home: Home, source: Scene, target: Scene, days: int, seed: int) -> list[tuple[Sequence, Sequence]]:
+    """Return the home's sequences as lived in `source`, each with the same as lived in `target`."""
+    return [(sequence, replies[0]) for sequence, replies in variants(home, source, (target,), days, seed)]

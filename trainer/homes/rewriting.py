@@ -73,16 +73,21 @@ def _steps(behaviors: Items[Lived], weekday: int) -> Sequence:
 
 
 def rewritten(
-    before: Items[Lived], after: Items[Lived], weekday: int, rng: np.random.Generator
-) -> list[tuple[Sequence, Sequence]]:
-    """Return (source, target) sequences; `weekday` (0 Monday) is that of the first midnight."""
-    lives = {each.origin: each for each in after}
-    joining = _joining(before, after)
-    out: list[tuple[Sequence, Sequence]] = []
-    for window in [*_windows(before, rng), *_threads(before, rng)]:
-        kept = [lives[before[place].origin] for place in window if before[place].origin in lives]
-        new = [each for place in window for each in joining.get(place, ())]
-        room = max(LENGTH - len(kept), min(MOST_NEW, LENGTH))
-        chosen = sorted([*kept, *new[:room]], key=lambda each: (each.hour, each.origin))[:LENGTH]
-        out.append((_steps([before[place] for place in window], weekday), _steps(chosen, weekday)))
+    before: Items[Lived], after: Items[Items[Lived]], weekday: int, rng: np.random.Generator
+) -> list[tuple[Sequence, tuple[Sequence, ...]]]:
+    """Return each source sequence with what every target makes of it; `weekday` (0 Monday) is the first midnight's."""
+    windows = [*_windows(before, rng), *_threads(before, rng)]
+    lives = [{each.origin: each for each in target} for target in after]
+    joining = [_joining(before, target) for target in after]
+    out: list[tuple[Sequence, tuple[Sequence, ...]]] = []
+    for window in windows:
+        source = [before[place] for place in window]
+        replies: list[Sequence] = []
+        for known, new_at in zip(lives, joining, strict=True):
+            kept = [known[each.origin] for each in source if each.origin in known]
+            new = [each for place in window for each in new_at.get(place, ())]
+            room = max(LENGTH - len(kept), MOST_NEW)
+            chosen = sorted([*kept, *new[:room]], key=lambda each: (each.hour, each.origin))[:LENGTH]
+            replies.append(_steps(chosen, weekday))
+        out.append((_steps(source, weekday), tuple(replies)))
     return out

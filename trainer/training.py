@@ -1,0 +1,144 @@
+"""Training the language model: the loss on replies, the optimizers, checkpoints, a progress bar and the curve."""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.batches import Batch, Supply
+from trainer.network import Network, mask_of
+
+MUON_RATE, ADAM_RATE = 5e-3, 3e-3
+WARM_STEPS = 40
+DECAY_FROM = 0.5  # share of the time after which the rate falls in a straight line to a hundredth
+COPYING_STEPS = 20  # steps at the start that only copy, without dictionary and habits
+CHECKPOINT_EVERY = 60.0  # seconds
+
+
+def half_precision() -> bool:
+    """Tell whether this processor multiplies bfloat16 natively; elsewhere autocast would only slow it down."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
+
+
+def reply_loss(network: Network, batch: Batch) -> Tensor:
+    """Return the mean cross-entropy in nats over the tokens of the replies."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
+        states = network(batch.tokens, batch.positions, mask_of(batch.groups))
+        picked = batch.learned[:, 1:]
+        logits = network.logits(states[:, :-1][picked])
+    return functional.cross_entropy(logits.float(), batch.tokens[:, 1:][picked])
+
+
+def optimizers(network: Network) -> list[torch.optim.Optimizer]:
+    """Return Muon (Jordan 2024) for the matrices and AdamW for the embedding and the gains."""
+    matrices, others = [], []
+    for name, weight in network.named_parameters():
+        inner = weight.dim() == 2 and not name.startswith(("embedding", "head"))
+        (matrices if inner else others).append(weight)
+    muon = torch.optim.Muon(matrices, lr=MUON_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    return [muon, torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0)]
+
+
+@dataclass
+class Course:
+    """How far training is: what a checkpoint keeps beside the weights."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+    def rate(self, share: float) -> float:
+        """Return the factor on the learning rates at a share (0-1) of the time."""
+        warm = min(1.0, (self.step + 1) / WARM_STEPS)
+        return warm * min(1.0, max(0.01, (1.0 - share) / (1.0 - DECAY_FROM)))
+
+
+@dataclass
+class Training:
+    """One run: the network, its optimizers and its course, in a folder of its own."""
+
+    network: Network
+    supply: Supply
+    folder: Path
+    minutes: float
+    micro: int = 2  # batches a step
+    course: Course = field(default_factory=Course)
+
+    def __post_init__(self) -> None:
+        self.optimizers = optimizers(self.network)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file a run is resumed from."""
+        return self.folder / "checkpoint.pt"
+
+    def save(self) -> None:
+        """Write the checkpoint; the file is replaced whole."""
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "optimizers": [each.state_dict() for each in self.optimizers],
+            "course": vars(self.course),
+        }
+        draft = self.checkpoint.with_suffix(".draft")
+        torch.save(state, draft)
+        draft.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint."""
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        for each, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            each.load_state_dict(saved)
+        self.course = Course(**state["course"])
+
+    def run(self) -> None:
+        """Train until the time is spent."""
+        stream = self.supply.stream(self.course.step * self.micro, COPYING_STEPS * self.micro)
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.fields[rate]:.0f} tokens/s"), TimeRemainingColumn(),
+        )  # fmt: skip
+        saved = time.monotonic()
+        with Progress(*columns) as progress, (self.folder / "log.txt").open("a", encoding="utf-8") as log:
+            task = progress.add_task("behavior LM", total=self.minutes * 60, loss=0.0, rate=0.0)
+            while self.course.seconds < self.minutes * 60.0:
+                self._step(stream)
+                recent = self.course.losses[-20:]
+                loss, rate = sum(recent) / len(recent), self.course.tokens / self.course.seconds
+                progress.update(task, completed=self.course.seconds, loss=loss, rate=rate)
+                if self.course.step % 20 == 0:
+                    log.write(f"{self.course.step} {self.course.seconds:.0f} s loss {loss:.4f} {rate:.0f} tokens/s\n")
+                    log.flush()
+                if time.monotonic() - saved > CHECKPOINT_EVERY:
+                    self.save()
+                    saved = time.monotonic()
+        stream.close()
+        self.save()
+
+    def _step(self, stream: Generator[Batch]) -> None:
+        began = time.monotonic()
+        factor = self.course.rate(self.course.seconds / (self.minutes * 60.0))
+        for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+        total = 0.0
+        for _ in range(self.micro):
+            batch = next(stream)
+            loss = reply_loss(self.network, batch) / self.micro
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+            self.course.tokens += int((batch.groups >= 0).sum())
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.course.step += 1
+        self.course.losses.append(total)
+        self.course.seconds += time.monotonic() - began
