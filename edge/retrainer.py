@@ -81,18 +81,10 @@ def retrain(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sceneshift-retrain-") as name:
         directory = Path(name)
-        job = {
-            "model_dir": str(model_dir.resolve()),
-            "steps": steps,
-            "batch": batch,
-            "lr": rate,
-            "seed": seed,
-            "threads": threads,
-            "nice": NICE,
-            "memory_mb": memory_mb,
-        }
+        job = {"model_dir": str(model_dir.resolve()), "steps": steps, "batch": batch, "lr": rate, "seed": seed}
+        limits = {"threads": threads, "nice": NICE, "memory_mb": memory_mb}
+        (directory / "job.json").write_text(json.dumps(job | limits))
         parameters = _first(model_dir) if start is None else start
-        (directory / "job.json").write_text(json.dumps(job))
         for part, array in (("tokens", tokens), ("weight", weight), ("start", parameters)):
             np.save(directory / part, array)
         told = _watch(directory, began + limit_seconds, on_progress, cancel)

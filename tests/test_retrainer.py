@@ -1,6 +1,7 @@
 """Retraining in a real child process: it learns, it repeats itself, and it dies with a reason."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -55,8 +56,10 @@ def brief(
 
 
 def children() -> set[str]:
-    found = subprocess.run(["ps", "-eo", "pid,stat,args"], check=True, capture_output=True, text=True).stdout
-    return {line for line in found.splitlines() if "edge.workers.retrain" in line}
+    """The retraining processes this one has started and not yet reaped."""
+    found = subprocess.run(["ps", "-eo", "ppid,stat,args"], check=True, capture_output=True, text=True).stdout
+    mine = {line for line in found.splitlines()[1:] if int(line.split()[0]) == os.getpid()}
+    return {line for line in mine if "edge.workers.retrain" in line or "defunct" in line}
 
 
 def test_it_learns_what_the_home_does() -> None:
