@@ -112,7 +112,7 @@ class SlowLoop:
         # Every sequence was lived in this scene, so every one is valid in it.
         split = Split.of(home, Scene())
         try:
-            vocabulary = Vocabulary(slots=home.slots).grown(home.dictionary.controls)
+            vocabulary = Vocabulary(slots=home.slots).grown([*home.lived(), *home.dictionary.controls])
             fitted = self._fit(split, (), vocabulary, home, on_progress)
         except (RetrainError, ArtifactError) as error:
             return Outcome(None, {"abandoned": str(error)})

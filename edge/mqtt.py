@@ -48,6 +48,8 @@ class Session:
         self.on_connect: list[Callable[[], None]] = []  # called in paho's thread at every CONNACK
         self.problem = "not connected yet"  # why there is no connection, "" while there is one
         self.dropped = 0  # messages at QoS 0 that found the queue full
+        self.unsent = 0  # publications that found theirs full
+        self._newest: paho.MQTTMessageInfo | None = None
         self._topics: dict[str, None] = {}
         self._queue: queue.Queue[Message] = queue.Queue(CAPACITY)
         self._lock = threading.Lock()
@@ -107,17 +109,23 @@ class Session:
                     del self._unacknowledged[message.mid]
                     self._client.ack(message.mid, 1)
 
-    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> None:
-        """Publish; at QoS 1 it is kept, while there is no connection, until there is one."""
-        self._client.publish(topic, payload, qos, retain)
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> bool:
+        """Publish; at QoS 1 it waits for a connection where there is none. False: too much waits already."""
+        info = self._client.publish(topic, payload, qos, retain)
+        if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
+            self.unsent += 1
+            return False
+        if info.rc == paho.MQTT_ERR_SUCCESS:
+            self._newest = info
+        return True
 
     def close(self) -> None:
         """Say goodbye: offline, disconnect, stop the thread. The broker keeps the session."""
-        if self.connected and self._lasting:
-            farewell = self._client.publish(self.availability_topic, "offline", 1, retain=True)
-            deadline = time.monotonic() + 2.0
-            while not farewell.is_published() and self.connected and time.monotonic() < deadline:
-                time.sleep(0.01)
+        if self._lasting:
+            self.publish(self.availability_topic, "offline", retain=True)
+        deadline = time.monotonic() + 2.0
+        while self._newest and not self._newest.is_published() and self.connected and time.monotonic() < deadline:
+            time.sleep(0.01)  # they are sent in order: the newest is the last
         with self._lock:
             self._closing = True
             client = self._client
@@ -142,7 +150,7 @@ class Session:
             client.tls_set(ca, cert, key, tls_version=ssl.PROTOCOL_TLS_CLIENT)
         if self._lasting:
             client.will_set(self.availability_topic, "offline", 1, retain=True)
-        client.max_queued_messages_set(1000)
+        client.max_queued_messages_set(CAPACITY)
         client.reconnect_delay_set(self._first_wait, _SLOWEST)  # type: ignore[arg-type]  # any number will do
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from edge.core.errors import ArtifactError
-from edge.core.sequences import FIELDS, LENGTH, Sequence, Step, tokens
-from edge.core.vocabulary import CONTROL_ROWS, FIRST, TIME_ROWS, UNKNOWN, Vocabulary
+from edge.core.sequences import FIELDS, LENGTH, PAD_DAY, PAD_GAP, Sequence, Step, tokens
+from edge.core.vocabulary import CONTROL_ROWS, FIRST, PAD, TIME_ROWS, UNKNOWN, Vocabulary
 
 Floats = NDArray[np.float32]
 # A control the vocabulary does not name was never seen here: ten times less likely than chance over all
@@ -60,9 +60,11 @@ class Scorer:
         self._predict = _session(model_dir / "predict.onnx", flat, threads)
 
     def surprise(self, sequences: Steps[Sequence]) -> list[Floats]:
-        """Return for each sequence (n, 2): the nats of what and of when of each step, all else being seen.
+        """Return for each sequence (n, 2): the nats of what and of when of each step, given what came before it.
 
-        An unknown control counts UNKNOWN_SURPRISE. Only the last LENGTH steps are read.
+        As it is lived: what comes after a step is not seen, so a stored sequence scores as it did, or would
+        have, when it happened, and a threshold fitted on stored ones keeps its promise live. An unknown
+        control counts UNKNOWN_SURPRISE. Only the last LENGTH steps are read.
         """
         ids = tokens(sequences, self.vocabulary)
         lengths = np.array([min(len(sequence), LENGTH) for sequence in sequences], np.int64)
@@ -71,7 +73,9 @@ class Scorer:
         out = np.empty((len(rows), 2), np.float32)
         for start in range(0, len(rows), _ROWS // 2):
             part = slice(start, start + _ROWS // 2)
-            what, when = self._hidden(ids[rows[part]], places[part])
+            past = ids[rows[part]]
+            past[np.arange(LENGTH) > places[part, None]] = (PAD_DAY, self.vocabulary.pad_time, PAD, PAD, PAD_GAP)
+            what, when = self._hidden(past, places[part])
             each = np.arange(len(what))
             truth = ids[rows[part], places[part]]
             out[part, 0] = -what[each, truth[:, _CONTROL]]

@@ -81,6 +81,10 @@ class Home:
     weeks: float
     slots: int = 24
 
+    def lived(self) -> list[tuple[str, str]]:
+        """Return the (device id, control) pairs that were really used, in order of first use."""
+        return list(dict.fromkeys((step.device, step.control) for sequence in self.sequences for step in sequence))
+
 
 @dataclass(frozen=True)
 class Synthesis:
@@ -172,7 +176,7 @@ def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, label
 
 def _outlying(home: Home, incumbent: Scoring, read: Items[Sequence]) -> Callable[[Sequence], bool]:
     """Judge a sequence by how badly the incumbent foretells those of its controls that the home has lived."""
-    lived = {(step.device, step.control) for sequence in home.sequences for step in sequence}
+    lived = set(home.lived())
 
     def mean(sequence: Sequence, surprise: NDArray[np.floating]) -> float:
         what = [float(nats) for step, nats in zip(sequence, surprise[:, 0], strict=True)

@@ -37,18 +37,25 @@ def scorer() -> Scorer:
 
 def test_surprise_is_the_nats_of_what_was_hidden(scorer: Scorer) -> None:
     sequences = [sequence(length, length) for length in (1, 3, 10, 2)]
-    ids = tokens(sequences, VOCABULARY)
     for row, steps in enumerate(scorer.surprise(sequences)):
         assert steps.shape == (len(sequences[row]), 2)
         for place in range(len(steps)):
+            ids = tokens([sequences[row][: place + 1]], VOCABULARY)
             for part, (field, known) in enumerate([(3, slice(FIRST, FIRST + len(PAIRS))), (1, slice(0, 24))]):
                 mask = np.zeros((1, LENGTH, 2), np.float32)
                 mask[0, place, part] = 1
-                said = scorer._score.run(None, {"tokens": ids[row : row + 1], "mask": mask})[part][0, place]
+                said = scorer._score.run(None, {"tokens": ids, "mask": mask})[part][0, place]
                 likely = np.exp(said[known]) / np.exp(said[known]).sum()
                 assert steps[place, part] == pytest.approx(
-                    -np.log(likely[ids[row, place, field] - known.start]), abs=1e-4
+                    -np.log(likely[ids[0, place, field] - known.start]), abs=1e-4
                 )
+
+
+def test_what_comes_later_changes_no_score(scorer: Scorer) -> None:
+    whole = sequence(10, 5)
+    steps = scorer.surprise([whole])[0]
+    for length in range(1, 10):
+        np.testing.assert_allclose(scorer.surprise([whole[:length]])[0], steps[:length], atol=1e-4)
 
 
 def test_many_at_once_are_as_one_by_one(scorer: Scorer) -> None:

@@ -19,6 +19,7 @@ from edge.core.scenes import Scene, waking
 from edge.core.sequences import LENGTH, Sequence, Step
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+NEW = "NEW"  # stands before the name of a new device
 NOTHING = "nothing"  # the reply to a sequence of which the scene leaves nothing
 PAIRS = 48  # (device, control) pairs a prompt names at most
 EXAMPLES = 6  # habits a prompt shows
@@ -188,12 +189,19 @@ def habits_text(examples: Items[Sequence], labels: Labels) -> str:
 
 
 def request_text(sequence: Sequence, source: Scene, target: Scene, labels: Labels) -> str:
-    """Write the request for one rewritten sequence; the scene stands immediately before the reply."""
-    return f"### scene\nfrom {_said(source)} to {_said(target)}\n{sequence_text(sequence, labels)}\n### reply\n"
+    """Write the request for one rewritten sequence.
+
+    The scene to write for is in capitals: other tokens than the scene left, so that they cannot be mistaken.
+    """
+    told = " ".join(said(source)), " ".join(word.upper() for word in said(target))
+    new = f" {NEW} {clean(target.new_device)}" if target.new_device else ""
+    return f"### scene\nfrom {told[0]} to {told[1]}{new}\n{sequence_text(sequence, labels)}\n### reply\n"
 
 
-def _said(scene: Scene) -> str:
-    return str(replace(scene, new_device=clean(scene.new_device) if scene.new_device else ""))
+def said(scene: Scene) -> tuple[str, ...]:
+    """Return the words for a scene; a new device has none, its name follows NEW."""
+    words = (scene.season, scene.part, scene.occupancy, scene.mode)
+    return tuple(filter(None, words)) or ("home",)
 
 
 def grammar(labels: Labels, slots: int = 24) -> str:
