@@ -43,7 +43,9 @@ def named_homes(draw):
 @st.composite
 def lived(draw):
     home = draw(named_homes())
-    steps = st.builds(lambda d, h, p: Step(d, h, *p), st.integers(0, 6), st.integers(0, 23), st.sampled_from(home.controls))
+    steps = st.builds(
+        lambda d, h, p: Step(d, h, *p), st.integers(0, 6), st.integers(0, 23), st.sampled_from(home.controls)
+    )
     return home, tuple(draw(st.lists(steps, max_size=LENGTH)))
 
 
@@ -104,7 +106,7 @@ def test_the_parts_stand_in_the_order_that_lets_the_prefix_be_reused():
     text = head() + devices_text(labels) + habits_text([], labels) + request
     parts = [line[4:] for line in text.splitlines() if line.startswith("### ")]
     assert parts == ["role", "task", "rules", "devices", "habits", "scene", "reply"]
-    assert "from winter to spring\n" in request
+    assert "from winter to SPRING\n" in request
 
 
 CHECK = """
@@ -131,6 +133,10 @@ def test_llama_cpp_parses_the_grammar_of_any_home(shipped_llm):
 
     collect()
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, str(shipped_llm)], input=json.dumps(texts), capture_output=True, text=True, check=True
+        [sys.executable, "-c", CHECK, str(shipped_llm)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == ["1"] * len(texts)

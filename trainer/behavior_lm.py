@@ -44,7 +44,7 @@ def build(out: Path, minutes: float, seed: int, *, resume: bool = False) -> dict
     RUNS.mkdir(parents=True, exist_ok=True)
     words = _tokenizer(seed, resume=resume)
     network = Network(Shape(words.get_vocab_size()))
-    induction.plant(network)
+    induction.plant(network, tokenizer.scene_words(words))
     training = Training(network, Supply(Population(seed), words, ROWS, PLACES), RUNS, minutes)
     if resume and training.checkpoint.exists():
         training.resume()

@@ -1,4 +1,6 @@
-"""A start that can already copy: two attention heads set by hand before training.
+"""A start that can already copy: attention heads set by hand before training.
+
+Beside it a third: a head of layer 0 that looks at the words of the scene, so that every place knows them.
 
 A home's names are arbitrary, so the model must copy them, and the circuit that copies (induction heads,
 Olsson et al. 2022) is what a small model spends most of a short training on finding. Here it is written
@@ -6,16 +8,20 @@ into the first weights: a head of layer 0 notes which token came before; heads o
 place where the present token came before, and say what stood there. Training changes them freely.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from trainer.network import Network, Shape
 
 CONSTANT = 0  # the dimension that is the same for every token
+FLAG = -1  # the dimension that is loud in the words of a scene to write for
 CODES = 3  # heads that copy; each carries one head's width of a token's code
 FAST, SLOW = 4, 6  # rotary pairs below FAST tell neighbors apart; from SLOW on they hardly turn within a prompt
 LOUD = 5.0  # the constant, against codes of deviation 1
 NEIGHBOR, MATCH, SAY = 1.3, 1.2, 1.0  # strengths of the two looks and of the copy
+SCENE = 0.6  # strength of the look at the scene
 
 
 def _places(shape: Shape) -> tuple[slice, slice, slice]:
@@ -31,19 +37,21 @@ def _slow_rows(shape: Shape) -> Tensor:
 
 
 @torch.no_grad()
-def plant(network: Network) -> None:
-    """Set the copying circuit; the other weights stay as they are."""
+def plant(network: Network, scene_words: Iterable[int] = ()) -> None:
+    """Set the copying circuit and the look at `scene_words` (token ids); the other weights stay as they are."""
     shape = network.shape
     code, said, before = _places(shape)
     embedding, head = network.embedding.weight, network.head.weight
     embedding.zero_()
     embedding[:, CONSTANT] = LOUD
     embedding[:, code] = torch.randn(shape.vocabulary, code.stop - code.start)
+    embedding[list(scene_words), FLAG] = LOUD
     head.zero_()
     head[:, said] = embedding[:, code] / (code.stop - code.start) ** 0.5
     note = torch.linalg.qr(torch.randn(code.stop - code.start, before.stop - before.start))[0].T
     _plant_neighbor(network, note)
     _plant_match(network, note)
+    _plant_scene(network)
 
 
 def _plant_neighbor(network: Network, note: Tensor) -> None:
@@ -83,3 +91,22 @@ def _plant_match(network: Network, note: Tensor) -> None:
         attention.out.weight[said.start + part.start : said.start + part.stop, query : query + size] = SAY * torch.eye(
             size
         )
+
+
+def _plant_scene(network: Network) -> None:
+    """Layer 0, the first head of group 1: look at the scene's words wherever they stand, and keep their codes."""
+    shape = network.shape
+    code, _, before = _places(shape)
+    attention = network.attention(0)
+    size, times = shape.head, shape.heads // shape.groups
+    query, rows = times * size, _slow_rows(shape)
+    attention.query.weight[query : query + size] = 0
+    attention.key.weight[size : 2 * size] = 0
+    attention.query.weight[query + rows, CONSTANT] = SCENE
+    attention.key.weight[size + rows, FLAG] = SCENE
+    summary = slice(before.stop, shape.width - 1)
+    width = min(size, summary.stop - summary.start)
+    read = torch.linalg.qr(torch.randn(code.stop - code.start, width))[0].T
+    attention.value.weight[size : 2 * size] = 0
+    attention.value.weight[size : size + width, code] = read
+    attention.out.weight[summary.start : summary.start + width, query : query + width] = torch.eye(width)

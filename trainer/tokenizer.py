@@ -6,6 +6,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from edge.core.prompts import NEW
+from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS
+
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, BEGIN, END)
 BEGIN_ID, END_ID = 1, 2
@@ -30,6 +33,13 @@ def train(texts: Iterable[str], size: int = VOCABULARY) -> Tokenizer:
 def load(path: Path) -> Tokenizer:
     """Read a tokenizer that was saved."""
     return Tokenizer.from_file(str(path))
+
+
+def scene_words(tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of the words for a scene to write for; each is one token once trained on prompts."""
+    names = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES, NEW)
+    cut = [tokenizer.encode(f" {name.upper()}").ids for name in names]
+    return [ids[0] for ids in cut if len(ids) == 1]
 
 
 def words(tokenizer: Tokenizer) -> list[str]:
