@@ -169,7 +169,7 @@ class Population:
         edited = [each for each in places if any(each[0] != reply for reply in each[1])]
         out: list[Request] = []
         while len(out) < count:
-            pool = edited if edited and rng.random() < 0.6 else places
+            pool = edited if edited and rng.random() < 0.75 else places
             sequence, replies = pool[int(rng.integers(len(pool)))]
             for which in rng.permutation(len(targets))[: int(rng.integers(1, 4))]:
                 said = tuple(step for step in replies[which] if (step.device, step.control) in labels.texts)
