@@ -69,6 +69,7 @@ class Training:
     folder: Path
     minutes: float
     micro: int = 2  # batches a step
+    most_steps: int = 1_000_000
     course: Course = field(default_factory=Course)
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Training:
         self.course = Course(**state["course"])
 
     def run(self) -> None:
-        """Train until the time is spent."""
+        """Train until the time is spent, or `most_steps` are made."""
         stream = self.supply.stream(self.course.step * self.micro, COPYING_STEPS * self.micro)
         columns = (
             TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"),
@@ -108,7 +109,7 @@ class Training:
         saved = time.monotonic()
         with Progress(*columns) as progress, (self.folder / "log.txt").open("a", encoding="utf-8") as log:
             task = progress.add_task("behavior LM", total=self.minutes * 60, loss=0.0, rate=0.0)
-            while self.course.seconds < self.minutes * 60.0:
+            while self.course.seconds < self.minutes * 60.0 and self.course.step < self.most_steps:
                 self._step(stream)
                 recent = self.course.losses[-20:]
                 loss, rate = sum(recent) / len(recent), self.course.tokens / self.course.seconds
