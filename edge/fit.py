@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.core import calibration
 from edge.core.calibration import Threshold
 from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
-from edge.core.scenes import Scene, valid
+from edge.core.scenes import Scene, valid_runs
 from edge.core.sequences import Sequence, tokens
 from edge.core.vocabulary import Vocabulary
 from edge.synthesis import Home, Progress, Scoring
@@ -54,9 +54,9 @@ ScorerOf = Callable[[NDArray[np.float32], Vocabulary], Scoring]
 
 @dataclass(frozen=True)
 class Split:
-    """A home's real sequences that are valid in a scene: to train on, to calibrate on, to measure on.
+    """What of a home's real sequences is valid in a scene: to train on, to calibrate on, to measure on.
 
-    What is held out is marked before anything is left out, so that no model has ever seen it.
+    What is held out is marked before anything is cut out, so that no model has ever seen it.
     """
 
     train: tuple[Sequence, ...]
@@ -67,7 +67,7 @@ class Split:
     def of(cls, home: Home, scene: Scene) -> "Split":
         """Split a home's sequences for a scene."""
         marked = zip(home.sequences, roles(len(home.sequences)), strict=True)
-        kept = [(each, role) for each, role in marked if valid(each, home.dictionary, scene)]
+        kept = [(run, role) for each, role in marked for run in valid_runs(each, home.dictionary, scene)]
 
         def of(wanted: int) -> tuple[Sequence, ...]:
             return tuple(each for each, role in kept if role == wanted)

@@ -55,6 +55,8 @@ class Session:
         self._lock = threading.Lock()
         self._unacknowledged: dict[int, Message] = {}  # of this connection only
         self._connected = threading.Event()
+        self._subscribed = threading.Event()  # to all that was asked for when the connection began
+        self._subscription = 0  # the id of that request
         self._closing = False
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._spoken = False  # whether any connection has been accepted: then this protocol is right
@@ -67,8 +69,8 @@ class Session:
         self._client.loop_start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a connection; tell whether there is one."""
-        return self._connected.wait(seconds)
+        """Wait until the broker has connected and subscribed us; tell whether it has."""
+        return self._subscribed.wait(seconds)
 
     @property
     def connected(self) -> bool:
@@ -133,6 +135,7 @@ class Session:
         client.disconnect()
         client.loop_stop()
         self._connected.clear()
+        self._subscribed.clear()
 
     def _new_client(self) -> paho.Client:
         broker, v5 = self._broker, self._protocol == MQTTProtocolVersion.MQTTv5
@@ -217,7 +220,9 @@ class Session:
             topics = list(self._topics)
             self._connected.set()
         if topics:
-            client.subscribe([(topic, 1) for topic in topics])
+            self._subscription = client.subscribe([(topic, 1) for topic in topics])[1] or 0
+        else:
+            self._subscribed.set()
         if self._lasting:
             client.publish(self.availability_topic, "online", 1, retain=True)
         for callback in self.on_connect:
@@ -234,6 +239,7 @@ class Session:
             self._unacknowledged.clear()
             was_connected = self.connected
             self._connected.clear()
+            self._subscribed.clear()
         if was_connected and not self._closing:
             self._say(f"connection lost: {reason}")
         elif not was_connected and not self._spoken:
@@ -241,10 +247,12 @@ class Session:
             if self._silent == 2:
                 self._fall_back()
 
-    def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
+    def _on_subscribe(self, _: paho.Client, __: Any, mid: int, reasons: list[ReasonCode], ____: Any) -> None:
         denied = sum(reason.is_failure for reason in reasons)
         if denied:
             log.warning("the broker denies %d of %d subscriptions", denied, len(reasons))
+        if mid == self._subscription:
+            self._subscribed.set()
 
     def _on_message(self, _: paho.Client, __: Any, got: paho.MQTTMessage) -> None:
         mid = got.mid if got.qos else 0

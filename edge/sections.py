@@ -191,7 +191,12 @@ class Adapt(Section):
     notice: bool = Field(
         default=True, description="notice scene changes; false: only when told over MQTT or by command"
     )
-    steps: int = Field(default=600, ge=1, le=100_000, description="training steps of one adaptation")
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="training steps of one adaptation; by default as many as suit the data",
+    )
     seconds: float = Field(default=900.0, gt=0, description="time limit of one retraining, seconds")
     memory_mb: int = Field(default=1024, ge=128, description="memory limit of the retraining process, MB")
     probation_days: float = Field(default=7.0, gt=0, description="days the previous model goes on scoring in shadow")

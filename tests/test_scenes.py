@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.core.devices import KINDS, kind_of
 from edge.core.dictionary import DatasetNames, Dictionary, parse_dictionary
 from edge.core.errors import MessageError, SettingsError
-from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS, Scene, fault, noticed, season_of, valid
+from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS, Scene, fault, noticed, season_of, valid_runs
 from tests import homes
 
 scenes = st.builds(
@@ -52,7 +52,12 @@ def test_heating_ends_in_spring_and_cooling_in_winter():
     assert fault(heater, "heater", Scene.parse("spring"))
     assert not fault(heater, "heater", Scene.parse("winter"))
     assert fault(fan, "fan", Scene.parse("winter"))
-    assert not valid((fan, heater), homes.HOME, Scene.parse("summer"))
+    lamp = homes.step(0, 8, 0)
+    assert valid_runs((heater, lamp, fan, heater, heater, lamp), homes.HOME, Scene.parse("summer")) == [
+        (lamp, fan),
+        (lamp,),
+    ]
+    assert valid_runs((heater,), homes.HOME, Scene.parse("summer")) == []
 
 
 def test_night_and_away():
@@ -89,7 +94,10 @@ def test_a_published_dictionary_and_its_sequences_round_trip():
     names = DatasetNames.parse(PUBLISHED)
     text = "[[0, 6, 0, 0], [0, 7, 1, 1]]\n"
     (sequence,) = names.sequences(text)
-    assert [(s.device, s.control, s.hour) for s in sequence] == [("Lamp", "switch on", 18), ("Other", "None:location", 21)]
+    assert [(s.device, s.control, s.hour) for s in sequence] == [
+        ("Lamp", "switch on", 18),
+        ("Other", "None:location", 21),
+    ]
     assert names.lines([sequence]) == text
     assert ("Other", "None:location") in names.dictionary([sequence]).pairs
     assert parse_dictionary(PUBLISHED).kind("Lamp") == "light"

@@ -88,9 +88,18 @@ def fault(step: Step, kind: str, scene: Scene) -> str | None:
     return None
 
 
-def valid(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> bool:
-    """Tell whether every behavior of a sequence can be in a scene."""
-    return all(fault(step, dictionary.kind(step.device), scene) is None for step in sequence)
+def valid_runs(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> list[Sequence]:
+    """Return the runs of a sequence that can be in a scene: what it makes impossible is cut out, never bridged.
+
+    A winter day is mostly a spring day; leaving it out whole for its heater would leave nothing to keep.
+    """
+    runs: list[list[Step]] = [[]]
+    for step in sequence:
+        if fault(step, dictionary.kind(step.device), scene) is None:
+            runs[-1].append(step)
+        elif runs[-1]:
+            runs.append([])
+    return [tuple(run) for run in runs if run]
 
 
 def waking(scene: Scene) -> frozenset[str]:
