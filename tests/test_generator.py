@@ -45,6 +45,14 @@ def test_hot_sampling_still_obeys_the_grammar(shipped_llm):
         read_reply(text, LABELS)
 
 
+def test_a_covering_grammar_makes_what_the_scene_wakes_appear(shipped_llm):
+    fan = [pair for pair in homes.PAIRS if pair[0] == "fan1"]
+    asked = prompt(9, covering=grammar(LABELS, waking=fan), covered=(0, 3, 6))
+    texts = Generator(shipped_llm, LIMITS).generate([asked], seed=2, temperature=2.0).texts
+    for index in (0, 3, 6):
+        assert any(step.device == "fan1" for step in read_reply(texts[index], LABELS))
+
+
 @pytest.mark.parametrize("text", ["root ::= missing", "root ::= (", "", 'root ::= root "a"'])
 def test_a_malformed_grammar_is_told_not_crashed_on(shipped_llm, text):
     with pytest.raises(GenerationError, match="grammar"):

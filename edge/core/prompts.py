@@ -46,6 +46,8 @@ class Prompt:
     home: str
     requests: tuple[str, ...]
     grammar: str
+    covering: str = ""  # a grammar whose replies hold what the scene wakes; "" where it wakes nothing here
+    covered: tuple[int, ...] = ()  # the requests held to it
 
 
 @dataclass
@@ -112,6 +114,16 @@ def choose(
 ) -> list[tuple[str, str]]:
     """Return the pairs a prompt names: what the scene wakes, what the home uses most, then the rest, up to `limit`."""
     counts = Counter((step.device, step.control) for sequence in habits for step in sequence)
+    waiting = [pair for pair in woken(dictionary, scene) if pair not in counts]
+    fresh = sorted(waiting, key=lambda pair: not pair[1].endswith((" on", " off")))[: limit // 3]
+    used = [pair for pair, _ in counts.most_common()]
+    rest = [pair for pair in dictionary.controls if pair not in counts and pair not in fresh]
+    chosen = set([*fresh, *used, *rest][:limit])
+    return [pair for pair in dict.fromkeys([*dictionary.controls, *used]) if pair in chosen]
+
+
+def woken(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:
+    """Return the pairs of the devices a scene wakes in this home, a new device's among them."""
     awake = waking(scene)
 
     def wakes(device: str) -> bool:
@@ -119,12 +131,7 @@ def choose(
         named = described is not None and scene.new_device in {described.id, described.name}
         return named or dictionary.kind(device) in awake
 
-    waiting = [pair for pair in dictionary.controls if wakes(pair[0]) and pair not in counts]
-    fresh = sorted(waiting, key=lambda pair: not pair[1].endswith((" on", " off")))[: limit // 3]
-    used = [pair for pair, _ in counts.most_common()]
-    rest = [pair for pair in dictionary.controls if pair not in counts and pair not in fresh]
-    chosen = set([*fresh, *used, *rest][:limit])
-    return [pair for pair in dict.fromkeys([*dictionary.controls, *used]) if pair in chosen]
+    return [pair for pair in dictionary.controls if wakes(pair[0])]
 
 
 def sequence_text(sequence: Sequence, labels: Labels) -> str:
@@ -204,19 +211,28 @@ def said(scene: Scene) -> tuple[str, ...]:
     return tuple(filter(None, words)) or ("home",)
 
 
-def grammar(labels: Labels, slots: int = 24) -> str:
+def grammar(labels: Labels, slots: int = 24, waking: Iterable[tuple[str, str]] = ()) -> str:
     """Return a GBNF grammar: a reply can only name the home's devices, controls and times.
 
-    `slots`: how many times of day the home tells apart (24 or 8).
+    `slots`: how many times of day the home tells apart (24 or 8). With `waking` pairs, a reply holds at
+    least one of them: the model decides which, where in the sequence and when.
     """
-    hours = " | ".join(f'"{slot * 24 // slots:02d}"' for slot in range(slots))
-    days = " | ".join(f'"{day}"' for day in DAY_NAMES)
-    acts = " | ".join(f'"{_escaped(text)}"' for text in labels.texts.values())
+    hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
+    awake = [labels.texts[pair] for pair in waking]
+    any_act = f"day ::= {_either(DAY_NAMES)}\nhour ::= {hours}\nact ::= {_either(labels.texts.values())}\n"
+    when = '(day " " hour " " | hour " ")?'
+    if not awake:
+        begin = f'root ::= "{NOTHING}\\n" | day " " hour " " act ("; " next){{0,{LENGTH - 1}}} "\\n"\n'
+        return f"{begin}next ::= {when} act\n{any_act}"
+    half = LENGTH // 2 - 1
     return (
-        f'root ::= "{NOTHING}\\n" | day " " hour " " act ("; " next){{0,{LENGTH - 1}}} "\\n"\n'
-        'next ::= (day " " hour " " | hour " ")? act\n'
-        f"day ::= {days}\nhour ::= {hours}\nact ::= {acts}\n"
+        f'root ::= day " " hour " " (wake | act ("; " next){{0,{half}}} "; " late) ("; " next){{0,{half}}} "\\n"\n'
+        f"next ::= {when} act\nlate ::= {when} wake\nwake ::= {_either(awake)}\n{any_act}"
     )
+
+
+def _either(texts: Iterable[str]) -> str:
+    return " | ".join(f'"{_escaped(text)}"' for text in texts)
 
 
 def _escaped(text: str) -> str:

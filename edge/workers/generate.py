@@ -79,7 +79,9 @@ def replies(model: Any, prompt: dict[str, Any], job: dict[str, Any]) -> Iterator
     """Yield (request index, reply, prompt tokens evaluated, tokens generated) until done or out of time."""
     from llama_cpp.llama_grammar import LlamaGrammar  # noqa: PLC0415
 
-    held = LlamaGrammar.from_string(prompt["grammar"], verbose=False) if job["grammar"] else None
+    held, covering = (LlamaGrammar.from_string(text, verbose=False) if job["grammar"] and text else None
+                      for text in (prompt["grammar"], prompt["covering"]))  # fmt: skip
+    covered = frozenset(prompt["covered"])
     chat = "tokenizer.chat_template" in model.metadata
     settings = {
         "max_tokens": job["max_tokens"],
@@ -89,20 +91,19 @@ def replies(model: Any, prompt: dict[str, Any], job: dict[str, Any]) -> Iterator
         "min_p": 0.0,
         "repeat_penalty": 1.0,
         "stop": ["\n"],
-        "grammar": held,
     }
     deadline = time.monotonic() + job["seconds"]
     for index, request in enumerate(prompt["requests"]):
         if time.monotonic() > deadline:
             return
         text = prompt["home"] + request
-        seed = job["seed"] + index
+        asked = {**settings, "seed": job["seed"] + index, "grammar": covering if index in covered else held}
         if chat:
             messages = [{"role": "system", "content": prompt["head"]}, {"role": "user", "content": text}]
-            answer = model.create_chat_completion(messages, seed=seed, **settings)
+            answer = model.create_chat_completion(messages, **asked)
             reply = answer["choices"][0]["message"]["content"] or ""
         else:
-            answer = model.create_completion(prompt["head"] + text, seed=seed, **settings)
+            answer = model.create_completion(prompt["head"] + text, **asked)
             reply = answer["choices"][0]["text"]
         usage = answer["usage"]
         yield index, reply, usage["prompt_tokens"], usage["completion_tokens"]
@@ -117,7 +118,8 @@ def main() -> int:
         model, context = load(job)
         prompt, tokens = fitting(model, context, job)
         if job["grammar"]:
-            check_grammar(model, prompt["grammar"])
+            for text in filter(None, (prompt["grammar"], prompt["covering"])):
+                check_grammar(model, text)
         digest = hashlib.sha256(Path(job["model"]).read_bytes()).hexdigest()
         say(kind="ready", sha256=digest, prompt_tokens=tokens, context=context, prompt=prompt["name"])
         started = time.monotonic()
