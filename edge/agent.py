@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200  # messages in one commit, at most: what the broker may have under way
 TICK = 1.0  # seconds between two looks at what is not urgent
+BEAT = 300.0  # seconds between two signs of life on disk: seldom, for an SD card's sake
 
 
 class Agent:
@@ -75,13 +76,16 @@ class Agent:
         self.session.open()
         notify.ready()
         try:
-            due = 0.0
+            due = beat = 0.0
             while not stop.is_set():
                 self._hear()
                 notify.watchdog()
                 if time.monotonic() >= due:
                     due = time.monotonic() + TICK
                     self._tick()
+                if time.monotonic() >= beat:
+                    beat = time.monotonic() + BEAT
+                    self.store.set_fact("heartbeat", {"time": round(time.time()), **self.status()})
         finally:
             notify.stopping()
             self.close()

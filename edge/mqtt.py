@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 WEEK = 7 * 86400  # seconds the broker keeps the session of an agent that is away (MQTT v5)
 RECEIVE_MAXIMUM = 200  # unacknowledged messages the broker may have under way (MQTT v5)
-CAPACITY = 10_000  # messages waiting in this process
+CAPACITY = 4000  # messages waiting in this process, and as many to be sent
 WHOLE = 8 * MAX_PAYLOAD  # bytes; of a larger payload only its oversized beginning is kept
 _UNSUPPORTED_PROTOCOL = 0x84  # CONNACK reason (MQTT v5, section 3.2.2.2)
 _HANDSHAKE = 5.0  # seconds a broker may take to answer CONNECT
@@ -262,12 +262,14 @@ class Session:
         payload = bytes(got.payload if len(got.payload) <= WHOLE else got.payload[: MAX_PAYLOAD + 1])
         message = Message(_topic(got), payload, time.time(), got.retain, got.dup, mid)
         with self._lock:
-            try:
-                self._queue.put_nowait(message)
-            except queue.Full:
-                return  # not acknowledged: the broker keeps it and sends it at the next connection
             if mid:
                 self._unacknowledged[mid] = message
+        # A full queue holds paho's thread, and with it the socket: the broker waits, nothing is lost. mosquitto
+        # 2.0.11 sends far more than RECEIVE_MAXIMUM once acknowledgements flow.
+        while not self._closing:
+            with suppress(queue.Full):
+                self._queue.put(message, timeout=0.1)
+                return
 
 
 def _topic(got: paho.MQTTMessage) -> str:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from edge.agent import BEAT
 from edge.core.errors import ArtifactError, StoreError
 from edge.mqtt import Session
 from edge.sections import Broker
@@ -25,7 +26,7 @@ def status_of(settings: Settings) -> dict[str, Any]:
     except StoreError as error:
         return {**found, "problem": str(error)}
     try:
-        newest = store.fact("heartbeat", {})
+        beat = store.fact("heartbeat", {})
         done = store.adaptations()
         found |= {
             "behaviors": store.count(),
@@ -36,11 +37,13 @@ def status_of(settings: Settings) -> dict[str, Any]:
             "probation": store.fact("probation", {}).get("incumbent"),
             "adaptations": len(done),
             "last_adaptation": _summary(done[-1].report) if done else None,
-            "agent": newest,
+            "agent": _agent(beat),
+            "problem": beat.get("problem", ""),
         }
     finally:
         store.close()
-    return {**found, **_slots(settings)}
+    slots = _slots(settings)
+    return {**found, **slots, "problem": slots["problem"] or found["problem"]}
 
 
 def _slots(settings: Settings) -> dict[str, Any]:
@@ -57,6 +60,12 @@ def _slots(settings: Settings) -> dict[str, Any]:
         "threshold": round(healthy.manifest.threshold, 3),
         "problem": healthy.reason or "",
     }
+
+
+def _agent(beat: Mapping[str, Any]) -> str:
+    """Say whether the agent gave a sign of life lately."""
+    age = time.time() - float(beat.get("time", 0.0))
+    return f"alive {age:.0f} s ago" if age < 3 * BEAT else "silent"
 
 
 def _summary(report: Mapping[str, Any]) -> str:
