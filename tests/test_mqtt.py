@@ -273,3 +273,54 @@ def test_a_broker_that_refuses_v5_is_spoken_to_in_3_1_1() -> None:
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
     loop.close()
+
+
+def test_what_was_published_is_sent_before_closing(broker: Mosquitto) -> None:
+    with opened(broker.address("late", prefix="late"), "home/#") as listener:
+        assert listener.wait(5)
+        with opened(broker.address("p", prefix="p")) as publisher:
+            assert publisher.wait(5)
+            assert all(publisher.publish("home/a", str(n)) for n in range(150))
+        assert [int(message.payload) for message in taken(listener, 150)] == list(range(150))
+
+
+def test_publishing_without_a_broker_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.mqtt.CAPACITY", 5)
+    session = Session(Broker.model_validate({"url": f"mqtt://127.0.0.1:{free_port()}"}), lasting=False)
+    told = [session.publish("home/a", str(n)) for n in range(40)]
+    assert told[:5] == [True] * 5
+    assert not told[-1]
+    assert session.unsent == told.count(False)
+
+
+def test_a_full_queue_holds_the_broker_back_and_loses_nothing(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mosquitto 2.0.11 keeps to the receive maximum only until the first acknowledgements."""
+    monkeypatch.setattr("edge.mqtt.CAPACITY", 40)
+    got: list[int] = []
+    with opened(broker.address(), "home/#") as session:
+        assert session.wait(5)
+        monkeypatch.setattr("edge.mqtt.CAPACITY", 5000)
+        with opened(broker.address("p", prefix="p")) as publisher:
+            assert publisher.wait(5)
+            for n in range(3000):
+                assert publisher.publish("home/a", str(n))
+            while len(got) < 3000:
+                messages = taken(session, 1)
+                assert session._queue.qsize() <= 40
+                session.acknowledge(messages)
+                got += [int(message.payload) for message in messages]
+    assert got == list(range(3000))
+
+
+def test_closing_with_a_full_queue_is_prompt(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.mqtt.CAPACITY", 5)
+    with opened(broker.address(), "home/#") as session:
+        assert session.wait(5)
+        published(broker, *(("home/a", str(n).encode()) for n in range(20)))
+        until(session._queue.full)
+        started = time.monotonic()
+    assert time.monotonic() - started < 4
+    with opened(broker.address(), "home/#") as session:
+        assert len(taken(session, 5)) >= 5  # all twenty are still the broker's
