@@ -15,7 +15,8 @@ from edge.core.devices import Device, kind_of
 from edge.core.events import Event, Message
 from edge.database import Database
 
-SEEN = 1024  # newest messages remembered; five times what a broker may have unacknowledged
+SEEN = 8192  # newest messages remembered; well over what waits unacknowledged (edge/mqtt.py's CAPACITY)
+PENDING = 512  # of those that changed nothing, the newest that are written beside the next change
 LAG = 1000  # a count on disk lags by at most one part in this, so that routine messages cost no write each
 DUPLICATE = "duplicate"
 
@@ -31,6 +32,7 @@ class _Memory:
     totals: Counter[str]
     counted: Counter[str] = field(default_factory=Counter)  # not written yet
     pending: dict[tuple[int, bytes], None] = field(default_factory=dict)  # seen, changed nothing, not written
+    written: dict[tuple[int, bytes], None] = field(default_factory=dict)  # seen, and written in this transaction
 
     def copy(self) -> "_Memory":
         return _Memory(
@@ -46,6 +48,7 @@ class Recorder:
         self._database = database
         self._lock = threading.RLock()
         rows = database.rows
+        self._seen = {(row[0], row[1]): None for row in rows("SELECT mid, digest FROM seen ORDER BY n")}
         self._memory = _Memory(
             int(rows("SELECT coalesce(max(n), -1) + 1 FROM seen")[0][0]),
             {(row[0], row[1]): row[2] for row in rows("SELECT device, property, value FROM states")},
@@ -84,7 +87,7 @@ class Recorder:
                 due = any(n * LAG >= memory.totals[reason] for reason, n in memory.counted.items())
                 if memory.counted and (due or memory.next_seen != before):
                     self._write_counts(memory)
-            self._memory = memory
+            self._settle(memory)
             return rows
 
     def remember(self, devices: Iterable[Device]) -> None:
@@ -96,12 +99,21 @@ class Recorder:
                     self._describe(device, memory)
             self._memory = memory
 
+    def _settle(self, memory: _Memory) -> None:
+        """Take over what a transaction has made durable."""
+        for key in memory.written:
+            self._seen.pop(key, None)  # to the end: it is the newest again
+            self._seen[key] = None
+        memory.written.clear()
+        while len(self._seen) > SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._memory = memory
+
     def _known(self, message: Message, memory: _Memory) -> bool:
         if not (message.duplicate and message.mid):
             return False
-        mid, digest = _key(message)
-        query = "SELECT 1 FROM seen WHERE mid = ? AND digest = ?"
-        return (mid, digest) in memory.pending or bool(self._database.rows(query, mid, digest))
+        key = _key(message)
+        return key in memory.pending or key in memory.written or key in self._seen
 
     def _take(self, entry: Entry, memory: _Memory) -> list[int]:
         """Write one entry; return its behavior rows."""
@@ -119,7 +131,7 @@ class Recorder:
             memory.pending[_key(entry.message)] = None
         if changed or rows:
             self._write_seen(memory)
-        while len(memory.pending) > SEEN:
+        while len(memory.pending) > PENDING:
             del memory.pending[next(iter(memory.pending))]
         return rows
 
@@ -172,6 +184,7 @@ class Recorder:
             insert = "INSERT OR REPLACE INTO seen (slot, n, mid, digest) VALUES (?, ?, ?, ?)"
             self._database.write(insert, n % SEEN, n, mid, digest)
             memory.next_seen += 1
+        memory.written.update(memory.pending)
         memory.pending.clear()
 
     def _write_counts(self, memory: _Memory) -> None:
