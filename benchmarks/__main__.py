@@ -24,7 +24,8 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 def main() -> None:
     """Run every part and write the results."""
-    found: dict[str, Any] = {"machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"}
+    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    found: dict[str, Any] = {"machine": machine}
     for name in track(PARTS, description="measuring"):
         found[name] = PARTS[name]()
         print(name, json.dumps(found[name]))

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from edge import compose
+from edge.core import prompts
 from edge.core.dictionary import parse_dictionary
-from edge.core.prompts import EXAMPLES, PAIRS, Labels, Prompt, choose, devices_text, grammar, habits_text, head, request_text
+from edge.core.prompts import Labels, Prompt
 from edge.core.scenes import Scene
-from edge.demo.recorded import open_home
 from edge.core.sequences import split
+from edge.demo.recorded import open_home
 from edge.generator import Generator, Limits
 from edge.slots import shipped
 
@@ -22,10 +23,10 @@ def llm(requests: int = 60, rounds: int = 3) -> dict[str, Any]:
     assert recorded.home.dictionary is not None
     home = parse_dictionary(recorded.home.dictionary.read_text(encoding="utf-8"))
     source, target = Scene.parse(recorded.home.scene or "winter"), Scene.parse(recorded.scene)
-    labels = Labels.of(choose(home, sequences, target, PAIRS), home)
-    asked = tuple(request_text(each, source, target, labels) for each in sequences[:requests])
-    told = devices_text(labels) + habits_text(sequences[:EXAMPLES], labels)
-    prompt = Prompt("full", head(), told, asked, grammar(labels))
+    labels = Labels.of(prompts.choose(home, sequences, target, prompts.PAIRS), home)
+    asked = tuple(prompts.request_text(each, source, target, labels) for each in sequences[:requests])
+    told = prompts.devices_text(labels) + prompts.habits_text(sequences[: prompts.EXAMPLES], labels)
+    prompt = Prompt("full", prompts.head(), told, asked, prompts.grammar(labels))
     file = compose.language_model()
     speeds: dict[str, list[float]] = {"free": [], "with_grammar": []}
     for seed in range(rounds):

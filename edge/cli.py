@@ -1,6 +1,7 @@
 """The commands. Each imports what it needs when it runs, so that `--help` is instant."""
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -31,8 +32,6 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Say the ve
 @app.command()
 def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose")] = False) -> None:
     """Run the agent: hear the home, score, alert, adapt. Ctrl-C stops it cleanly."""
-    import logging  # noqa: PLC0415
-
     from edge.agent import Agent  # noqa: PLC0415
     from edge.settings import load  # noqa: PLC0415
 
@@ -58,6 +57,7 @@ def demo(
     from edge.demo.show import progress, table  # noqa: PLC0415
     from edge.slots import shipped  # noqa: PLC0415
 
+    logging.getLogger("edge.mqtt").setLevel(logging.ERROR)  # the demo's broker is known to refuse MQTT v5
     recorded = open_home(home or shipped("demo-home"), scene)
     with progress(f"{recorded.name}: {recorded.home.scene} to {recorded.scene}") as tell:
         found = play(recorded, llm, seed, tell)

@@ -77,8 +77,8 @@ def test_the_agent_notices_season_people_and_new_devices():
 
 
 def test_classes_by_name():
-    told = {"AirConditioner": "air_conditioner", "Bedroom fan": "fan", "LED strip": "light", "RemoteController": "remote",
-            "0x00158d0001": "other", "Wohnzimmer TV": "television", "handled": "other", "None": "other"}  # fmt: skip
+    told = {"AirConditioner": "air_conditioner", "Bedroom fan": "fan", "LED strip": "light", "Remote": "remote",
+            "RemoteController": "remote", "0x00158d0001": "other", "Wohnzimmer TV": "television", "handled": "other", "None": "other"}  # fmt: skip
     assert {name: kind_of(name) for name in told} == told
 
 

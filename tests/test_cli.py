@@ -1,0 +1,123 @@
+"""The commands as a person types them, in fresh processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.core.behaviors import Behavior, Entry
+from edge.core.events import Event, Message
+from edge.store import Store
+
+ROOT = Path(__file__).parent.parent
+
+
+def sceneshift(*words, timeout=60, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "edge", *map(str, words)],
+        capture_output=True, text=True, timeout=timeout, cwd=ROOT, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = tmp_path / "sceneshift.toml"
+    path.write_text(f'[broker]\nurl = "mqtt://127.0.0.1:1"\n[data]\ndirectory = "{tmp_path / "data"}"\n')
+    return path
+
+
+def fill(directory, count=5):
+    store = Store.open(directory)
+    entries = []
+    for n in range(count):
+        event = Event(1.75e9 + n, "lamp", "Hall lamp", "", f"press {n}", momentary=True)
+        entries.append(Entry(Message("x", b"", event.time), (event,), (Behavior(event.time, "lamp", f"press {n}"),)))
+    store.record([*entries, Entry(Message("y", b"", 1.0), rejected="malformed")])
+    store.close()
+
+
+def test_an_unknown_key_ends_with_2_and_names_key_and_file(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text('[broker]\nulr = "mqtt://127.0.0.1"\n')
+    for command in ("run", "status", "doctor"):
+        done = sceneshift(command, "--settings", path)
+        assert done.returncode == 2
+        assert "broker.ulr" in done.stderr
+        assert str(path) in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_status_and_export_tell_what_is_stored(settings, tmp_path):
+    fill(tmp_path / "data")
+    done = sceneshift("status", "--settings", settings, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["behaviors"] == 5
+    assert found["set_aside"] == {"malformed": 1}
+    assert found["agent"] == "silent"
+    assert "malformed 1" in sceneshift("status", "--settings", settings).stdout
+    out = tmp_path / "behaviors.jsonl"
+    assert sceneshift("export", "--settings", settings, "--out", out).returncode == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert rows == [{"t": 1.75e9 + n, "device": "lamp", "control": f"press {n}"} for n in range(5)]
+
+
+def test_before_the_first_behavior_status_says_so(settings):
+    done = sceneshift("status", "--settings", settings, "--json")
+    assert done.returncode == 0
+    assert "nothing has been recorded" in json.loads(done.stdout)["problem"]
+
+
+def test_a_scene_that_does_not_exist_lists_those_that_do(settings, tmp_path):
+    files = ("--dictionary", "d", "--sequences", "s", "--out", tmp_path / "o")
+    for words in (
+        ("adapt", "monsoon", "--settings", settings),
+        ("synthesize", *files, "--from", "winter", "--to", "monsoon"),
+    ):
+        done = sceneshift(*words)
+        assert done.returncode == 2
+        assert "winter, spring" in done.stderr
+
+
+def test_doctor_names_what_is_wrong_and_its_mend(settings):
+    done = sceneshift("doctor", "--settings", settings)
+    assert done.returncode == 1
+    assert "FAIL" in done.stdout
+    assert "mend:" in done.stdout
+
+
+def test_a_home_that_is_none(tmp_path):
+    done = sceneshift("demo", "--home", tmp_path)
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
+
+
+def test_synthesize_writes_sequences_of_the_home(tmp_path, shipped_llm):
+    names = {
+        "Light": ("switch on", "switch off"),
+        "Heater": ("switch on", "switch off"),
+        "Fan": ("switch on", "switch off"),
+    }
+    controls = [f"{device}:{control}" for device, each in names.items() for control in each]
+    dictionary = {
+        "devices": {name: row for row, name in enumerate(names)},
+        "controls": {name: row for row, name in enumerate(controls)},
+    }
+    (tmp_path / "d.json").write_text(json.dumps(dictionary))
+    lived = [[[n % 7, 2, 0, 0], [n % 7, 2, 1, 2], [n % 7, 6, 0, 1]] for n in range(80)]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lived))
+    done = sceneshift(
+        "synthesize", "--dictionary", tmp_path / "d.json", "--sequences", tmp_path / "s.jsonl", "--from", "winter",
+        "--to", "spring", "--count", 30, "--seed", 1, "--out", tmp_path / "o.jsonl", "--report", tmp_path / "r.json",
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["synthetic"]["generated"] == 30
+    written = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert len(written) == report["synthetic"]["kept"] > 0
+    assert all(control not in (2, 3) for sequence in written for *_, control in sequence)  # no heating in spring
+    assert all(0 <= d < 7 and 0 <= h < 8 and 0 <= dev < 3 and 0 <= c < 6 for s in written for d, h, dev, c in s)
