@@ -20,6 +20,7 @@ from trainer.homes.home import Home, variants
 
 DAYS = 10  # days of each home a sample draws from
 SLOT = 3  # hours of a slot in the published data sets
+THINNED, EDITED = 0.45, 0.8  # cumulative shares of requests of which the scene leaves less, and of other edits
 HELD_OUT = 10_000_000  # seeds from here on are never trained on
 
 
@@ -75,14 +76,22 @@ COPYING = Lesson(copying=1.0, most_pairs=24, most_habits=0, bare=True)
 EDITING = Lesson(copying=0.08, most_pairs=prompts.PAIRS, most_habits=prompts.EXAMPLES)
 
 
+_FOLLOWING = {  # what a season is compared with; doubled where most changes
+    "winter": ("spring", "spring", "summer", "autumn"),
+    "spring": ("winter", "winter", "summer", "autumn"),
+    "summer": ("winter", "winter", "autumn", "spring"),
+    "autumn": ("spring", "summer", "summer", "winter"),
+}
+
+
 def draw_source(rng: np.random.Generator) -> Scene:
     """Draw a scene a home may be in; often only one thing of it is said."""
-    season = str(rng.choice(SEASONS, p=[0.4, 0.2, 0.25, 0.15]))
+    season = str(rng.choice(SEASONS, p=[0.5, 0.13, 0.24, 0.13]))
     part = str(rng.choice(("daytime", "night"), p=[0.7, 0.3]))
     occupancy = str(rng.choice(OCCUPANCIES))
     if rng.random() < 0.55:
         return (Scene(season=season), Scene(part=part), Scene(occupancy=occupancy), Scene())[
-            int(rng.choice(4, p=[0.4, 0.3, 0.22, 0.08]))
+            int(rng.choice(4, p=[0.52, 0.27, 0.15, 0.06]))
         ]
     return Scene(
         season=season if rng.random() < 0.85 else "",
@@ -94,7 +103,7 @@ def draw_source(rng: np.random.Generator) -> Scene:
 def draw_target(source: Scene, home: Home, rng: np.random.Generator) -> Scene:
     """Draw what the scene becomes: one thing changes, mostly one that the source says."""
     newcomer = home.dictionary.devices[home.newcomer].name if home.newcomer else ""
-    seasons = [season for season in SEASONS if season != source.season]
+    seasons = _FOLLOWING.get(source.season, SEASONS)
     changes = (
         Scene(season=str(rng.choice(seasons))),
         Scene(part="daytime" if source.part == "night" else "night"),
@@ -102,7 +111,7 @@ def draw_target(source: Scene, home: Home, rng: np.random.Generator) -> Scene:
         Scene(mode=str(rng.choice(("away", "guests", "home"), p=[0.45, 0.4, 0.15]))),
         Scene(new_device=newcomer),
     )
-    weights = np.array((4.0 if source.season else 0.6, 4.0 if source.part else 1.0, 2.0, 0.8, 0.6 if newcomer else 0.0))
+    weights = np.array((5.0 if source.season else 0.6, 4.0 if source.part else 1.0, 1.2, 0.8, 0.5 if newcomer else 0.0))
     return changes[int(rng.choice(5, p=weights / weights.sum()))].over(source)
 
 
@@ -167,11 +176,14 @@ class Population:
         if not places:
             return []
         edited = [each for each in places if any(each[0] != reply for reply in each[1])]
+        thinned = [each for each in places if any(len(reply) < len(each[0]) for reply in each[1])]
         out: list[Request] = []
         while len(out) < count:
-            pool = edited if edited and rng.random() < 0.75 else places
+            chance = rng.random()
+            pool = (thinned if chance < THINNED else edited if chance < EDITED else places) or places
             sequence, replies = pool[int(rng.integers(len(pool)))]
-            for which in rng.permutation(len(targets))[: int(rng.integers(1, 4))]:
+            order = sorted(rng.permutation(len(targets)), key=lambda which: len(replies[which]) >= len(sequence))
+            for which in order[: int(rng.integers(1, 4))]:
                 said = tuple(step for step in replies[which] if (step.device, step.control) in labels.texts)
                 out.append(Request(sequence, said, source, targets[which]))
         return out

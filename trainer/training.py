@@ -26,13 +26,22 @@ def half_precision() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
 
 
-def reply_loss(network: Network, batch: Batch) -> Tensor:
-    """Return the mean cross-entropy in nats over the tokens of the replies."""
+def reply_loss(network: Network, batch: Batch, *, balanced: bool = False) -> Tensor:
+    """Return the mean cross-entropy in nats over the tokens of the replies.
+
+    `balanced`: a reply of n tokens counts as the root of n, so that "nothing" is heard beside long replies.
+    """
     with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
         states = network(batch.tokens, batch.positions, mask_of(batch.groups))
         picked = batch.learned[:, 1:]
         logits = network.logits(states[:, :-1][picked])
-    return functional.cross_entropy(logits.float(), batch.tokens[:, 1:][picked])
+    losses = functional.cross_entropy(logits.float(), batch.tokens[:, 1:][picked], reduction="none")
+    if not balanced:
+        return losses.mean()
+    rows = torch.arange(len(batch.groups)).unsqueeze(1)
+    reply = (rows * (int(batch.groups.max()) + 1) + batch.groups)[:, 1:][picked]
+    weights = torch.bincount(reply)[reply].float() ** -0.5
+    return (losses * weights).sum() / weights.sum()
 
 
 def optimizers(network: Network) -> list[torch.optim.Optimizer]:
@@ -132,7 +141,7 @@ class Training:
         total = 0.0
         for _ in range(self.micro):
             batch = next(stream)
-            loss = reply_loss(self.network, batch) / self.micro
+            loss = reply_loss(self.network, batch, balanced=True) / self.micro
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
             self.course.tokens += int((batch.groups >= 0).sum())
