@@ -84,7 +84,9 @@ def test_a_home_is_lived_learned_adapted_to_and_rolled_back(settings, shipped_ll
         assert learned["status"] == "ok", learned
         first = learned["data"]["swap"]["to"]
         later = [type(each)(each.time + 90 * 86400, each.device, each.control) for each in lived[:3]]
-        running.live([*later, type(later[0])(later[0].time + 86400 + 3 * 3600, "heat1", "state ON")])
+        running.live(
+            [*later, type(later[0])(later[0].time + 86400 - 4 * 3600, "fan1", "state ON")]
+        )  # 3 at night, in winter
         running.wait(lambda: running.said("alert"))
         alert = json.loads(running.said("alert")[0].payload)
         assert alert["sentence"]
