@@ -46,7 +46,8 @@ def reply_loss(network: Network, batch: Batch, *, balanced: bool = False) -> Ten
 
 def optimizers(network: Network) -> list[torch.optim.Optimizer]:
     """Return Muon (Jordan 2024) for the matrices and AdamW for the embedding and the gains."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, weight in network.named_parameters():
         inner = weight.dim() == 2 and not name.startswith(("embedding", "head"))
         (matrices if inner else others).append(weight)
