@@ -74,11 +74,14 @@ class Agent:
         self.session.on_connect.append(self._announce)
         self.session.subscribe(topics)
         self.session.open()
-        notify.ready()
         try:
             due = beat = 0.0
+            ready = False
             while not stop.is_set():
                 self._hear()
+                if not ready and self.session.connected:
+                    ready = True
+                    notify.ready()
                 notify.watchdog()
                 if time.monotonic() >= due:
                     due = time.monotonic() + TICK
@@ -224,9 +227,8 @@ class Agent:
             return Request("learn") if wanted else None
         if (changed := self.scenery.changed(self.now(), self.watch.take_fresh())) is not None:
             return Request("adapt", changed)
-        if self.watch.drifting() and self.scenery.try_again(self.now()):
-            return Request("learn")
-        return None
+        drifting = self.settings.adapt.notice and self.watch.drifting()
+        return Request("learn") if drifting and self.scenery.try_again(self.now()) else None
 
     def _take_in(self, request: Request, outcome: Outcome) -> None:
         """Swap the outcome's model in, if it has one; keep and tell the report."""

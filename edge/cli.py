@@ -92,7 +92,11 @@ def synthesize(
 
 
 @app.command()
-def status(settings: SettingsFile, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def status(
+    settings: SettingsFile,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+    check: Annotated[bool, typer.Option("--check", help="end with 1 where the agent gives no sign of life")] = False,
+) -> None:
     """Say what the agent has stored, scores with, adapted to and set aside."""
     from edge.report import status_of  # noqa: PLC0415
     from edge.settings import load  # noqa: PLC0415
@@ -100,10 +104,12 @@ def status(settings: SettingsFile, as_json: Annotated[bool, typer.Option("--json
     found = status_of(load(settings))
     if as_json:
         typer.echo(json.dumps(found))
-        return
-    for key, value in found.items():
-        text = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{key.replace('_', ' '):22} {'-' if text in (None, '') else text}")
+    else:
+        for key, value in found.items():
+            text = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
+            typer.echo(f"{key.replace('_', ' '):22} {'-' if text in (None, '', {}) else text}")
+    if check and not str(found.get("agent", "")).startswith("alive"):
+        raise typer.Exit(1)
 
 
 @app.command()

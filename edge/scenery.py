@@ -53,10 +53,10 @@ class Scenery:
     def changed(self, now: float, fresh: list[str]) -> Scene | None:
         """Return the scene to adapt to, None while nothing has changed or noticing is off."""
         latitude = self._place.latitude
-        if not self._notice or latitude is None:
+        if not self._notice:
             return None
         today = datetime.fromtimestamp(now, self._place.zone).date()
-        if not self.scene.season:  # the season at the first look is where we come from
+        if latitude is not None and not self.scene.season:  # the season at the first look is where we come from
             self.settle(Scene(season=season_of(today, latitude)).over(self.scene))
         found = noticed(self.scene, today, latitude, self._people, fresh[-1] if fresh else "")
         return found if found is not None and self.try_again(now) else None

@@ -114,7 +114,9 @@ def test_a_resumed_run_is_the_run_it_continues(words, tmp_path):
     def training(folder, steps, start):
         torch.manual_seed(start)
         (tmp_path / folder).mkdir(exist_ok=True)
-        return Training(Network(Shape(words.get_vocab_size(), layers=2)), supply, tmp_path / folder, 60.0, most_steps=steps)
+        return Training(
+            Network(Shape(words.get_vocab_size(), layers=2)), supply, tmp_path / folder, 60.0, most_steps=steps
+        )
 
     whole = training("whole", 4, 0)
     whole.run()

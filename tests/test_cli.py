@@ -58,6 +58,7 @@ def test_status_and_export_tell_what_is_stored(settings, tmp_path):
     assert found["behaviors"] == 5
     assert found["set_aside"] == {"malformed": 1}
     assert found["agent"] == "silent"
+    assert sceneshift("status", "--settings", settings, "--check").returncode == 1
     assert "malformed 1" in sceneshift("status", "--settings", settings).stdout
     out = tmp_path / "behaviors.jsonl"
     assert sceneshift("export", "--settings", settings, "--out", out).returncode == 0

@@ -74,11 +74,20 @@ def test_the_agent_notices_season_people_and_new_devices():
     assert noticed(winter, date(2025, 3, 15), 48.0, None, "") == Scene.parse("spring+single")
     assert noticed(winter, date(2025, 1, 15), 48.0, 3, "") == Scene.parse("winter+multiple")
     assert noticed(winter, date(2025, 1, 15), 48.0, None, "fan1").new_device == "fan1"
+    assert noticed(winter, date(2025, 7, 15), None, 1, "") is None  # where the home is, nobody said
 
 
 def test_classes_by_name():
-    told = {"AirConditioner": "air_conditioner", "Bedroom fan": "fan", "LED strip": "light", "Remote": "remote",
-            "RemoteController": "remote", "0x00158d0001": "other", "Wohnzimmer TV": "television", "handled": "other", "None": "other"}  # fmt: skip
+    told = {
+        "AirConditioner": "air_conditioner",
+        "Bedroom fan": "fan",
+        "LED strip": "light",
+        "RemoteController": "remote",
+        "Wohnzimmer TV": "television",
+        "0x00158d0001": "other",
+        "handled": "other",
+        "None": "other",
+    }
     assert {name: kind_of(name) for name in told} == told
 
 

@@ -109,10 +109,10 @@ def waking(scene: Scene) -> frozenset[str]:
     return HEATING if scene.season in {"winter", "autumn"} else frozenset()
 
 
-def noticed(known: Scene, day: date, latitude: float, people: int | None, new_device: str) -> Scene | None:
+def noticed(known: Scene, day: date, latitude: float | None, people: int | None, new_device: str) -> Scene | None:
     """Return the scene the home is in by date, a person count and a device never seen; None if nothing changed."""
     said = Scene(
-        season=season_of(day, latitude),
+        season="" if latitude is None else season_of(day, latitude),
         occupancy="" if people is None else ("multiple" if people > 1 else "single"),
         new_device=new_device,
     )
