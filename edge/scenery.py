@@ -31,8 +31,8 @@ class Scenery:
         self._facts = facts
         self._place = place
         self._notice = notice
-        kept = facts.fact("scene", None)
-        self.scene = Scene.parse(kept or place.scene or "home")
+        kept = facts.fact("scene", None) or place.scene
+        self.scene = Scene.parse(kept) if kept else Scene()
         self._people: int | None = None
         self._tried = float("-inf")
 

@@ -155,7 +155,8 @@ def _prompt(
     habits = [sequence for kept in shown if (sequence := sayable(kept.sequence))][:examples]
     requests = tuple(prompts.request_text(sayable(each), source, target, labels) for each in drawn)
     told = prompts.devices_text(labels) + prompts.habits_text(habits, labels)
-    awake = [pair for pair in prompts.woken(home.dictionary, target) if pair in labels.texts]
+    woken = [pair for pair in prompts.woken(home.dictionary, target) if pair in labels.texts]
+    awake = [pair for pair in woken if prompts.switches(pair)] or woken
     return Prompt(
         name=name,
         head=prompts.head(),

@@ -115,7 +115,7 @@ def choose(
     """Return the pairs a prompt names: what the scene wakes, what the home uses most, then the rest, up to `limit`."""
     counts = Counter((step.device, step.control) for sequence in habits for step in sequence)
     waiting = [pair for pair in woken(dictionary, scene) if pair not in counts]
-    fresh = sorted(waiting, key=lambda pair: not pair[1].endswith((" on", " off")))[: limit // 3]
+    fresh = sorted(waiting, key=lambda pair: not switches(pair))[: limit // 3]
     used = [pair for pair, _ in counts.most_common()]
     rest = [pair for pair in dictionary.controls if pair not in counts and pair not in fresh]
     chosen = set([*fresh, *used, *rest][:limit])
@@ -132,6 +132,11 @@ def woken(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:
         return named or dictionary.kind(device) in awake
 
     return [pair for pair in dictionary.controls if wakes(pair[0])]
+
+
+def switches(pair: tuple[str, str]) -> bool:
+    """Tell whether a control turns its device on or off: what wakes a device, before anything is set on it."""
+    return pair[1].lower().endswith((" on", " off"))
 
 
 def sequence_text(sequence: Sequence, labels: Labels) -> str:
