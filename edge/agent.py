@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from edge import compose, notify
@@ -14,6 +15,7 @@ from edge.core.devices import Device
 from edge.core.errors import ArtifactError, EdgeError, MessageError, SettingsError
 from edge.core.events import Message
 from edge.core.scenes import Scene
+from edge.core.sequences import LENGTH
 from edge.dialects import Dialects, dialect
 from edge.generator import Generator
 from edge.history import gather
@@ -48,8 +50,8 @@ class Agent:
         self.last_report: dict[str, Any] = {}
         self.outcomes = 0  # jobs of the slow loop that have ended
         self._on_progress = on_progress
-        self._job: threading.Thread | None = None
-        self._outcome: tuple[Request, Outcome] | None = None
+        self._worker = ThreadPoolExecutor(1, "slow")
+        self._job: tuple[Request, Future[Outcome]] | None = None
         self._generator: Generator | None = None
         self._cancel = threading.Event()
         self._known = compose.known_dictionary(settings.home.dictionary)
@@ -67,6 +69,7 @@ class Agent:
         self.scenery = Scenery(self.store, settings.home, notice=settings.adapt.notice)
         self.probation = Probation(self.store, settings.adapt.probation_days)
         self._load()
+        self._take_up()
 
     def run(self, stop: threading.Event) -> None:
         """Hear, score and adapt until `stop` is set; raises StoreError when the disk gives up."""
@@ -98,8 +101,7 @@ class Agent:
         self._cancel.set()
         if self._generator is not None:
             self._generator.stop()
-        if self._job is not None:
-            self._job.join(timeout=30)
+        self._worker.shutdown(cancel_futures=True)
         self.session.close()
         self.store.close()
 
@@ -108,7 +110,7 @@ class Agent:
         self.session.publish(f"{self.settings.broker.prefix}/{topic}", json.dumps(body), retain=retain)
 
     def _load(self) -> None:
-        """Load the current slot, or the newest healthy one; the sequence being lived is taken up again."""
+        """Load the current slot, or the newest healthy one, and what is in shadow beside it."""
         if self.slow is None or not self.slots.names():
             return
         try:
@@ -120,6 +122,14 @@ class Agent:
             self.watch.shadow = self.slow.open(shadow) if shadow else None
         except ArtifactError as error:
             self._say(f"no model to score with: {error}")
+
+    def _take_up(self) -> None:
+        """Take up the sequence that was being lived; an alert it has raised is not raised again."""
+        rows = list(self.store.behaviors_with_ids(after=max(0, self.store.count() - LENGTH)))
+        told = {alert.behavior for alert in self.store.alerts(rows[0][1].time)} if rows else set()
+        for row, behavior in rows:
+            self.watch.window = self.watch.window.extended(behavior, self.settings.home.zone)
+            self.watch.window.alarmed |= row in told
 
     def _say(self, problem: str) -> None:
         log.error("%s", problem)
@@ -190,24 +200,17 @@ class Agent:
 
     def _begin(self, request: Request, job: Callable[[], Outcome]) -> None:
         """Run a job beside the fast loop; its outcome is taken in by a later tick."""
-
-        def work() -> None:
-            try:
-                outcome = job()
-            except EdgeError as error:
-                outcome = Outcome(None, {"abandoned": str(error)})
-            self._outcome = (request, outcome)
-
         self._cancel.clear()
-        self._job = threading.Thread(target=work, name=f"slow-{request.what}", daemon=True)
-        self._job.start()
+        self._job = (request, self._worker.submit(job))
 
     def _tick(self) -> None:
         """Take in a finished job, decide on a probation, notice what has changed."""
-        if self._outcome is not None and self._job is not None:
-            self._job.join()
-            (request, outcome), self._job, self._outcome = self._outcome, None, None
-            self._take_in(request, outcome)
+        if self._job is not None and self._job[1].done():
+            (request, job), self._job = self._job, None
+            try:
+                self._take_in(request, job.result())
+            except EdgeError as error:  # anything else ends the process: the supervisor restarts it
+                self._take_in(request, Outcome(None, {"abandoned": str(error)}))
         if self.slow is None or self._job is not None:
             return
         if self.watch.shadow is not None and (decision := self.probation.decide(self.watch.trials, self.now())):
@@ -223,8 +226,8 @@ class Agent:
         if self.watch.model is None:
             first = next(self.store.behaviors(), None)
             days = (self.now() - first.time) / 86400 if first else 0.0
-            wanted = days >= self.settings.model.learn_after_days and self.scenery.try_again(self.now())
-            return Request("learn") if wanted else None
+            due = days >= self.settings.model.learn_after_days
+            return Request("learn") if due and self.scenery.try_again(self.now()) else None
         if (changed := self.scenery.changed(self.now(), self.watch.take_fresh())) is not None:
             return Request("adapt", changed)
         drifting = self.settings.adapt.notice and self.watch.drifting()
@@ -249,10 +252,8 @@ class Agent:
         self.last_report = report
         self._announce()
         self.outcomes += 1
-        failed = str(report.get("abandoned", "")) if swapped is None else ""
-        if not failed and swapped is None:
-            failed = "; ".join(report.get("gate", {}).get("reasons", ()))
-        self._answer(request.what, report, error=failed, transaction=request.transaction)
+        why = str(report.get("abandoned") or "; ".join(report.get("gate", {}).get("reasons", ())))
+        self._answer(request.what, report, error="" if swapped else why, transaction=request.transaction)
 
     def _roll_back(self, slow: SlowLoop, request: Request, why: dict[str, Any] | None = None) -> None:
         before = self.watch.model.slot if self.watch.model else None

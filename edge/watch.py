@@ -99,6 +99,7 @@ class Watch:
     def swap(self, model: Model) -> None:
         """Score with another model from the next behavior on."""
         self.model = model
+        self._fresh.clear()  # what acted until now is what the model was made of
         self._alarms.clear()
         self.trials.clear()
 
@@ -134,12 +135,12 @@ class Watch:
             return
         verdict = self._verdict(model, self.window.steps, silent=self.window.alarmed)
         self.scored += 1
-        self._publish("behavior", self._told(behavior, verdict, model))
+        told = self._told(behavior, verdict, model)
+        self._publish("behavior", told)
         if verdict.alert:
             self.window.alarmed = True
             alert = Alert(behavior.time, row, verdict.score, verdict.threshold, verdict.sentence)
-            told = {"alert": self._store.add_alert(alert), "sentence": verdict.sentence}
-            self._publish("alert", {**told, **self._told(behavior, verdict, model)})
+            self._publish("alert", {"alert": self._store.add_alert(alert), "sentence": verdict.sentence, **told})
 
     def _entry(self, message: Message) -> Entry:
         """Read a message; what cannot be read is counted by its reason and kept nowhere."""

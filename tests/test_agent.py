@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+from edge.adapt import Outcome
 from edge.agent import Agent
 from edge.mqtt import Session
 from edge.report import ask, roll_back_on_disk, status_of
+from edge.requests import Request
 from edge.sections import Adapt, Data, GenericSource, Home, Llm, Model
 from edge.settings import Settings
 from edge.store import Store
@@ -132,6 +134,7 @@ def test_after_a_restart_everything_is_back(settings):
     with Running(settings) as running:
         running.wait(lambda: running.agent.store.count() == len(homes.behaviors(104)))
         assert running.agent.watch.model.slot == "0001-winter"
+        assert len(running.agent.watch.window.steps) > 1
         assert str(running.agent.scenery.scene) == "winter"
         running.wait(lambda: len(running.said("behavior")) >= len(away))
 
@@ -174,6 +177,31 @@ def test_nobody_answers_and_the_slots_on_disk_are_rolled_back(settings):
         for _ in range(2):
             ask(settings.broker, "learn", {}, 60)
     assert roll_back_on_disk(settings) == "0001-winter"
+
+
+def test_a_restart_within_a_sequence_takes_it_up_and_repeats_no_alert(settings):
+    lived = homes.behaviors(100)
+    odd = [type(lived[0])(lived[-1].time + 30 * 3600 + n, "fan1", "state ON") for n in range(3)]
+    with Running(settings) as running:
+        running.live(lived)
+        assert ask(settings.broker, "learn", {}, 60)["status"] == "ok"
+        running.live(odd[:2])
+        running.wait(lambda: running.said("alert"))
+    with Running(settings) as running:
+        assert len(running.agent.watch.window.steps) == 2
+        running.live(odd[2:])
+        running.wait(lambda: running.said("behavior"))
+        assert not running.said("alert")
+        assert len(running.agent.store.alerts()) == 1
+
+
+def test_an_unexpected_error_in_the_slow_loop_ends_the_agent(settings):
+    agent = Agent(settings)
+    agent._begin(Request("learn"), lambda: Outcome(None, {"x": 1 / 0}))
+    agent._job[1].exception(10)
+    with pytest.raises(ZeroDivisionError):
+        agent._tick()
+    agent.close()
 
 
 def test_nonsense_on_the_request_topics_is_counted_and_harmless(settings):
