@@ -18,9 +18,10 @@ Homes that the project simulates (`trainer/homes`): daylight, temperature, peopl
 The control names of the public SmartThings logs (SmartSense, CIKM 2022; SmartGen, MIT, 2025) occur as spellings.
 
 ## Training
-`{command}` on a CPU, from random weights: {steps:,} steps, {tokens:,} tokens, {trained} minutes,
-loss on replies only, Muon and AdamW, bfloat16 where the CPU has it. The time, not a number of steps, ends
-a run, so a faster machine makes another file. Curve: loss.png.
+`{command}` on a CPU: {steps:,} steps, {tokens:,} tokens, {trained} minutes, loss on replies
+only, Muon and AdamW, bfloat16 where the CPU has it. The weights begin random but for a copying circuit and a look at
+the scene that are set by hand (`trainer/induction.py`). The time, not a number of steps, ends a run, so a
+faster or idler machine makes another file. Curve: loss.png.
 
 ## Figures
 Made by the same command on held-out simulated homes (seeds of their own), written to manifest.json.
@@ -31,6 +32,7 @@ Reply loss in nats a token (f32, torch):
 | --- | --- |
 {context}
 
+`wrong_scene` asks for another change than the right one; `other_sequence` for another sequence of the home.
 `edited_*`: only requests whose reply differs from the source; `untold`: the prompt says that the scene stays as it was.
 
 What llama.cpp writes (grammar, temperature 0.7):
@@ -43,9 +45,11 @@ What llama.cpp writes (grammar, temperature 0.7):
 
 ## Limits
 - It has seen simulated homes only; on recorded homes it is measured by `sceneshift-trainer evaluate`, not here.
-- What a scene adds (a cooler that wakes, a second person) is a guess from the dictionary; what it moves or drops is
-  learned better.
-- Names must be short plain text as `edge.core.prompts.clean` makes them. Prompts beyond 512 tokens were never trained.
+- Part of the day is learned; season only in part: compare `season_right` with `season_untold`, and how much heating
+  is left in spring. What a scene adds (a cooler that wakes, a second person) is a guess, and cooling is written too
+  seldom. The hub's filters catch what the scene forbids, not what is missing.
+- `other_home` swaps devices and habits only, and costs little: replies follow the sequence asked for.
+- Names must be short plain text as `edge.core.prompts.clean` makes them. Prompts beyond 1,024 tokens were never trained.
 - The grammar is part of the system: without it nothing keeps a reply within the dictionary.
 """
 
