@@ -75,6 +75,7 @@ def release(out: Path, training: Training, words: Tokenizer, seed: int) -> dict[
         "training": {
             "tokens": training.course.tokens,
             "minutes": round(training.course.seconds / 60.0, 1),
+            "resumed_at_minutes": training.course.resumed,
             "steps": training.course.step,
             "last_loss": round(sum(training.course.losses[-50:]) / len(training.course.losses[-50:]), 4),
         },

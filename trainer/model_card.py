@@ -21,7 +21,7 @@ The control names of the public SmartThings logs (SmartSense, CIKM 2022; SmartGe
 `{command}` on a CPU: {steps:,} steps, {tokens:,} tokens, {trained} minutes, loss on replies
 only, Muon and AdamW, bfloat16 where the CPU has it. The weights begin random but for a copying circuit and a look at
 the scene that are set by hand (`trainer/induction.py`). The time, not a number of steps, ends a run, so a
-faster or idler machine makes another file. Curve: loss.png.
+faster or idler machine makes another file. Gone on with by `--resume` at minutes: {resumed}. Curve: loss.png.
 
 ## Figures
 Made by the same command on held-out simulated homes (seeds of their own), written to manifest.json.
@@ -49,7 +49,7 @@ What llama.cpp writes (grammar, temperature 0.7):
   is left in spring. What a scene adds (a cooler that wakes, a second person) is a guess, and cooling is written too
   seldom. The hub's filters catch what the scene forbids, not what is missing.
 - `other_home` swaps devices and habits only, and costs little: replies follow the sequence asked for.
-- Names must be short plain text as `edge.core.prompts.clean` makes them. Prompts beyond 1,024 tokens were never trained.
+- Names must be short plain text as `edge.core.prompts.clean` makes them. No prompt beyond 1,024 tokens was trained.
 - The grammar is part of the system: without it nothing keeps a reply within the dictionary.
 """
 
@@ -67,6 +67,7 @@ def text(manifest: Mapping[str, Any]) -> str:
         steps=training["steps"],
         tokens=training["tokens"],
         trained=training["minutes"],
+        resumed=", ".join(map(str, training["resumed_at_minutes"])) or "never",
         context="\n".join(f"| {key} | {value} |" for key, value in manifest["conditioning"].items()),
         columns=" | ".join(names),
         rule=" | ".join("---" for _ in names),

@@ -63,6 +63,7 @@ class Course:
     tokens: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+    resumed: list[float] = field(default_factory=list)  # minutes of training at which a run was gone on with
 
     def rate(self, share: float) -> float:
         """Return the factor on the learning rates at a share (0-1) of the time."""
@@ -108,6 +109,7 @@ class Training:
         for each, saved in zip(self.optimizers, state["optimizers"], strict=True):
             each.load_state_dict(saved)
         self.course = Course(**state["course"])
+        self.course.resumed.append(round(self.course.seconds / 60.0, 1))
 
     def run(self) -> None:
         """Train until the time is spent, or `most_steps` are made."""
