@@ -4,7 +4,7 @@ from collections.abc import Sequence as Items
 
 import numpy as np
 
-from trainer.homes.habits import AUTOMATION, Habit, Owned, draw_habit, draw_report
+from trainer.homes.habits import Habit, Owned, draw_habit, draw_report
 from trainer.homes.names import STYLES, device_name, spelling
 from trainer.homes.ontology import CLASSES
 from trainer.homes.people import ROLES, Person
@@ -68,8 +68,3 @@ def draw_habits(
     habits += [draw_habit(0, people[0], [each], [1.0], rng) for each in owned if each.id == newcomer for _ in range(2)]
     reports = [draw_report(each, rng) for each in devices if rng.random() < 0.7]
     return (*habits, *(each for each in reports if each is not None))
-
-
-def needed(habits: Items[Habit]) -> frozenset[int]:
-    """Return the people the habits name, automation left out."""
-    return frozenset(habit.person for habit in habits if habit.person != AUTOMATION)
