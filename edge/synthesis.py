@@ -13,7 +13,7 @@ from edge.core import prompts
 from edge.core.compress import Kept, compress
 from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
-from edge.core.filters import Sieve, sift
+from edge.core.filters import Sieve, mended, sift
 from edge.core.prompts import Labels, Prompt, Replies
 from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
@@ -101,6 +101,7 @@ class Synthesis:
         return {
             "generated": len(self.replies.texts),
             "kept": len(self.sieve.kept),
+            "mended": self.sieve.mended,
             "nothing_left": self.emptied,
             "rejected": self.sieve.reasons(),
         }
@@ -180,12 +181,12 @@ def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, label
             continue
         emptied += not sequence
         read += [sequence] if sequence else []
-    sieve = sift(read, home.dictionary, target, home.sequences, _outlying(home, incumbent, read))
+    sieve = sift(read, home.dictionary, target, home.sequences, _outlying(home, incumbent, target, read))
     sieve.rejected.extend(unread)
     return sieve, emptied
 
 
-def _outlying(home: Home, incumbent: Scoring, read: Items[Sequence]) -> Callable[[Sequence], bool]:
+def _outlying(home: Home, incumbent: Scoring, target: Scene, read: Items[Sequence]) -> Callable[[Sequence], bool]:
     """Judge a sequence by how badly the incumbent foretells those of its controls that the home has lived."""
     lived = set(home.lived())
 
@@ -197,6 +198,6 @@ def _outlying(home: Home, incumbent: Scoring, read: Items[Sequence]) -> Callable
     sample = list(Counter(home.sequences))[:400]
     own = [mean(*each) for each in zip(sample, incumbent.surprise(sample), strict=True)]
     limit = float(np.quantile(own, RECONSTRUCTION_QUANTILE)) + RECONSTRUCTION_SLACK
-    distinct = list(dict.fromkeys(read))
+    distinct = list(dict.fromkeys(mended(each, home.dictionary, target) for each in read))
     found = {each: mean(each, nats) for each, nats in zip(distinct, incumbent.surprise(distinct), strict=True)}
     return lambda sequence: found[sequence] > limit

@@ -177,6 +177,14 @@ def test_the_sieve_loses_nothing_and_keeps_the_homes_habits():
     assert len(sieve.rejected) == len(asked)
 
 
+def test_a_forgotten_heater_is_cut_out_and_a_heated_day_is_refused():
+    lamp, heater = homes.step(0, 7, 0), homes.step(0, 7, 4)
+    sieve = sift([(lamp, heater), (lamp, heater, heater), (lamp,)], homes.HOME, SPRING, [], lambda _: False)
+    assert sieve.kept == [(lamp,), (lamp,)]
+    assert sieve.mended == 1
+    assert sieve.reasons() == {"heating in spring": 1}
+
+
 def test_a_verdict_says_what_was_odd_and_what_was_expected():
     step = homes.step(0, 3, 2)
     expected = [(homes.PAIRS[0], 0.7), (homes.PAIRS[1], 0.2)]

@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulate hom
 
 @app.command("simulate")
 def simulate(
-    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("models/demo-home"),
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("models/demo-home/1"),
     seed: Annotated[int, typer.Option(help="The home; a home is one seed.")] = 51821,
 ) -> None:
     """Write a simulated home as the small data set the demo lives."""

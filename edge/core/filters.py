@@ -19,6 +19,7 @@ class Sieve:
     """What is kept, and how many were rejected by reason; a rejected sequence is told with its reason."""
 
     kept: list[Sequence] = field(default_factory=list)
+    mended: int = 0  # of the kept, those of which something was cut out
     rejected: list[tuple[Sequence, str]] = field(default_factory=list)
 
     def reasons(self) -> dict[str, int]:
@@ -53,6 +54,15 @@ def impossible(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> str 
     return None
 
 
+def mended(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> Sequence:
+    """Cut out what a scene makes impossible, where it is the smaller part of a sequence; else change nothing.
+
+    A writer that forgot one heater has understood the scene; one that heats all day has not.
+    """
+    stays = tuple(step for step in sequence if fault(step, dictionary.kind(step.device), scene) is None)
+    return stays if len(stays) * 2 >= len(sequence) else sequence
+
+
 def sift(
     sequences: Items[Sequence],
     dictionary: Dictionary,
@@ -66,22 +76,24 @@ def sift(
     reconstructs badly (the incumbent model, asked only about behaviors it knows).
     """
     sieve = Sieve()
-    possible: list[Sequence] = []
-    for sequence in sequences:
+    possible: list[tuple[Sequence, bool]] = []
+    for written in sequences:
+        sequence = mended(written, dictionary, scene)
         if reason := impossible(sequence, dictionary, scene):
             sieve.rejected.append((sequence, reason))
         else:
-            possible.append(sequence)
+            possible.append((sequence, sequence != written))
     habits = transitions(lived)
     # A transition the generator writes again and again is its proposal for the new scene, not a slip.
-    proposed = transitions(possible)
-    for sequence in possible:
+    proposed = transitions(sequence for sequence, _ in possible)
+    for sequence, cut in possible:
         if _strays(sequence, habits, proposed):
             sieve.rejected.append((sequence, "outlying transitions"))
         elif outlying(sequence):
             sieve.rejected.append((sequence, "outlying reconstruction"))
         else:
             sieve.kept.append(sequence)
+            sieve.mended += cut
     return sieve
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from functools import cached_property
+from posixpath import commonprefix
 from typing import Any
 
 from edge.core.dictionary import Dictionary
@@ -237,7 +238,17 @@ def grammar(labels: Labels, slots: int = 24, waking: Iterable[tuple[str, str]] =
 
 
 def _either(texts: Iterable[str]) -> str:
-    return " | ".join(f'"{_escaped(text)}"' for text in texts)
+    """Return a rule for one of the texts, beginnings shared: llama.cpp follows every alternative at each token."""
+    groups: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        groups.setdefault(text[:1], []).append(text)
+    ends = bool(groups.pop("", []))
+    parts: list[str] = []
+    for group in groups.values():
+        shared = commonprefix(group)
+        rests = [text[len(shared) :] for text in group]
+        parts.append(f'"{_escaped(shared)}"' + (f" {_either(rests)}" if len(rests) > 1 else ""))
+    return f"({' | '.join(parts)})" + ("?" if ends else "")
 
 
 def _escaped(text: str) -> str:

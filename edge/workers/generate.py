@@ -118,8 +118,9 @@ def main() -> int:
         model, context = load(job)
         prompt, tokens = fitting(model, context, job)
         if job["grammar"]:
-            for text in filter(None, (prompt["grammar"], prompt["covering"])):
-                check_grammar(model, text)
+            check_grammar(model, prompt["grammar"])
+            if prompt["covered"]:
+                check_grammar(model, prompt["covering"])
         digest = hashlib.sha256(Path(job["model"]).read_bytes()).hexdigest()
         say(kind="ready", sha256=digest, prompt_tokens=tokens, context=context, prompt=prompt["name"])
         started = time.monotonic()
