@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.adapt import Model
+from edge.adapt import Model as Live
 from edge.agent import Agent
 from edge.core.behaviors import Behavior
 from edge.core.errors import EdgeError
@@ -17,7 +17,7 @@ from edge.core.metrics import measure, rate_at_recall
 from edge.demo import broker
 from edge.demo.recorded import Recorded
 from edge.mqtt import Session
-from edge.sections import Adapt, Broker, Data, GenericSource, Llm
+from edge.sections import Adapt, Broker, Data, GenericSource, Llm, Model
 from edge.settings import Settings
 
 PATIENCE = 120.0  # seconds without any progress before the demo gives up
@@ -61,7 +61,8 @@ def _settings(recorded: Recorded, llm: Path | None, port: int, directory: Path) 
         sources=(GenericSource(dialect="generic", topic="home/{device}"),),
         home=recorded.home,
         llm=Llm(file=llm),
-        adapt=Adapt(notice=False),  # the demo says when the scene changes
+        model=Model(learn_after_days=1e6),  # the demo says when to learn, and when the scene changes
+        adapt=Adapt(notice=False),
     )
 
 
@@ -128,7 +129,7 @@ def _publish(agent: Agent, publisher: Session, behaviors: Iterable[Behavior], wh
             )
 
 
-def _learn(agent: Agent, publisher: Session) -> Model:
+def _learn(agent: Agent, publisher: Session) -> Live:
     _ask(agent, publisher, "request/learn", "")
     if agent.watch.model is None:
         raise EdgeError(f"the first model was not learned: {agent.last_report.get('abandoned')}")
@@ -146,7 +147,7 @@ def _ask(agent: Agent, publisher: Session, topic: str, payload: str) -> None:
         time.sleep(0.05)
 
 
-def judge(model: Model, recorded: Recorded) -> dict[str, float]:
+def judge(model: Live, recorded: Recorded) -> dict[str, float]:
     """Judge a model on real sequences of the new scene, all fields: alarms, and the rank of what comes next."""
     normal, attack = model.scorer.scores(recorded.normal), model.scorer.scores(recorded.attack)
     found = asdict(measure(normal, attack, model.threshold))
@@ -155,7 +156,7 @@ def judge(model: Model, recorded: Recorded) -> dict[str, float]:
     return {key: round(float(value), 4) for key, value in found.items()}
 
 
-def equal_recall(before: Model, after: Model, recorded: Recorded) -> dict[str, float]:
+def equal_recall(before: Live, after: Live, recorded: Recorded) -> dict[str, float]:
     """Compare the false-positive rates of two models where both find as much as the better of them does now."""
     normals, attacks = recorded.normal, recorded.attack
     scores = {name: (each.scorer.scores(normals), each.scorer.scores(attacks)) for name, each in
