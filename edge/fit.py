@@ -16,7 +16,7 @@ from edge.core.sequences import Sequence, tokens
 from edge.core.vocabulary import Vocabulary
 from edge.synthesis import Home, Progress, Scoring
 
-SYNTHETIC_SHARE = 0.5  # of what a training batch draws, while the home's own sequences stay the other half
+SYNTHETIC_SHARE = 0.5  # of what a new scene is thought to bring; what of the old days stays valid is the rest
 
 
 class Trained(Protocol):
@@ -121,11 +121,15 @@ def fit(
     )
     scorer = scorer_of(trained.parameters, vocabulary)
     scores = scorer.scores([*split.calibrate, *unseen])
-    return Fitted(scorer, calibration.calibrate(scores, alpha), trained)
+    threshold = calibration.calibrate(scores, alpha, _weights(len(split.calibrate), len(unseen)))
+    return Fitted(scorer, threshold, trained)
 
 
 def _weights(real: int, synthetic: int) -> NDArray[np.float32]:
-    """Return how often each sequence is drawn, on average once: all alike, or each group its share."""
+    """Return what each sequence weighs, on average one: all alike, or each group its share.
+
+    The same for training and for the threshold: what the new scene is thought to bring is one thing.
+    """
     if not real or not synthetic:
         return np.ones(real + synthetic, np.float32)
     count = real + synthetic

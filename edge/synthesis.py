@@ -22,7 +22,7 @@ from edge.core.vocabulary import Vocabulary
 BUDGET = 96  # distinct sequences handed to the language model
 RECONSTRUCTION_QUANTILE = 0.995  # of the home's own sequences
 RECONSTRUCTION_SLACK = 3.0  # nats; a new scene may surprise, nonsense surprises more
-COVER_EVERY = 3  # of the replies, one holds what the scene wakes, where the home has it: coverage is not left to luck
+COVER_EVERY = 2  # of the replies, one holds what the scene wakes, where the home has it: coverage is not left to luck
 # What is asked first, and with what of it where a model's context is small: (pairs named, habits shown).
 SIZES = (("full", prompts.PAIRS, prompts.EXAMPLES), ("short", 24, 2), ("tiny", 8, 0))
 
@@ -156,17 +156,25 @@ def _prompt(
     habits = [sequence for kept in shown if (sequence := sayable(kept.sequence))][:examples]
     requests = tuple(prompts.request_text(sayable(each), source, target, labels) for each in drawn)
     told = prompts.devices_text(labels) + prompts.habits_text(habits, labels)
-    woken = [pair for pair in prompts.woken(home.dictionary, target) if pair in labels.texts]
-    awake = [pair for pair in woken if prompts.switches(pair)] or woken
+    covering = _covering(home, target, labels)
     return Prompt(
         name=name,
         head=prompts.head(),
         home=told,
         requests=requests,
         grammar=prompts.grammar(labels, home.slots),
-        covering=prompts.grammar(labels, home.slots, awake) if awake else "",
-        covered=tuple(range(0, len(requests), COVER_EVERY)) if awake else (),
+        covering=covering,
+        covered=tuple(range(0, len(requests), COVER_EVERY)) if covering else (),
     ), labels
+
+
+def _covering(home: Home, target: Scene, labels: Labels) -> tuple[str, ...]:
+    """Return the grammars that make what a scene wakes appear: switched in one, switched and then set in the other."""
+    woken = [pair for pair in prompts.woken(home.dictionary, target) if pair in labels.texts]
+    switched = [pair for pair in woken if prompts.switches(pair)]
+    set_ = [pair for pair in woken if not prompts.switches(pair)]
+    chains = [[switched], [switched, set_]] if switched and set_ else [[woken]] if woken else []
+    return tuple(prompts.grammar(labels, home.slots, chain) for chain in chains)
 
 
 def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, labels: Labels) -> tuple[Sieve, int]:

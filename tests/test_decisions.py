@@ -60,6 +60,15 @@ def test_a_threshold_is_one_of_the_scores(values, alpha):
     assert found.n == len(values)
 
 
+@given(scores, st.floats(MIN_ALPHA, MAX_ALPHA), st.integers(1, 5))
+def test_a_weight_is_as_many_equal_scores(values, alpha, times):
+    weighted = calibrate(values, alpha, np.full(len(values), float(times)))
+    assert weighted == calibrate(values, alpha)
+    few = np.concatenate([values, np.full(3, 99.0)])
+    half = np.concatenate([np.full(len(values), 1 / len(values)), np.full(3, 1 / 3)])
+    assert calibrate(few, alpha, half).value == 99.0
+
+
 def test_nothing_to_calibrate_on():
     with pytest.raises(EdgeError):
         calibrate(np.array([np.nan]), 0.05)

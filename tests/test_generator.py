@@ -47,10 +47,14 @@ def test_hot_sampling_still_obeys_the_grammar(shipped_llm):
 
 def test_a_covering_grammar_makes_what_the_scene_wakes_appear(shipped_llm):
     fan = [pair for pair in homes.PAIRS if pair[0] == "fan1"]
-    asked = prompt(9, covering=grammar(LABELS, waking=fan), covered=(0, 3, 6))
+    covering = (grammar(LABELS, held=[fan[:1]]), grammar(LABELS, held=[fan[:1], fan[1:]]))
+    asked = prompt(12, covering=covering, covered=(0, 3, 6, 9))
     texts = Generator(shipped_llm, LIMITS).generate([asked], seed=2, temperature=2.0).texts
-    for index in (0, 3, 6):
-        assert any(step.device == "fan1" for step in read_reply(texts[index], LABELS))
+    for turn, index in enumerate(asked.covered):
+        controls = [step.control for step in read_reply(texts[index], LABELS) if step.device == "fan1"]
+        assert "state ON" in controls
+        if turn % 2:
+            assert "state OFF" in controls
 
 
 @pytest.mark.parametrize("text", ["root ::= missing", "root ::= (", "", 'root ::= root "a"'])

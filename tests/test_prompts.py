@@ -130,7 +130,8 @@ def test_llama_cpp_parses_the_grammar_of_any_home(shipped_llm):
     @given(named_homes(), st.sampled_from([8, 24]))
     def collect(home, slots):
         labels = Labels.of(home.controls, home)
-        texts.extend([grammar(labels, slots), grammar(labels, slots, home.controls[:2])])
+        held = [home.controls[:2], home.controls[-3:]]
+        texts.extend([grammar(labels, slots), grammar(labels, slots, held[:1]), grammar(labels, slots, held)])
 
     collect()
     done = subprocess.run(

@@ -30,16 +30,23 @@ def alpha_for(alarms_per_week: float, sequences_per_week: float) -> float:
     return float(np.clip(alarms_per_week / max(sequences_per_week, 1e-9), MIN_ALPHA, MAX_ALPHA))
 
 
-def calibrate(scores: NDArray[np.floating], alpha: float) -> Threshold:
+def calibrate(scores: NDArray[np.floating], alpha: float, weight: NDArray[np.floating] | None = None) -> Threshold:
     """Fit the threshold on scores (n,) of normal sequences the model has not seen; raises EdgeError for none.
 
-    With fewer than 1/alpha - 1 scores no finite threshold has the guarantee: the highest score is taken.
+    `weight` (n,): how much of the days to come each stands for, by default all alike (weighted conformal
+    prediction, Tibshirani et al., NeurIPS 2019). With fewer than 1/alpha - 1 scores no finite threshold has
+    the guarantee: the highest score is taken.
     """
-    finite = np.sort(scores[np.isfinite(scores)])
-    if finite.size == 0:
+    finite = np.isfinite(scores)
+    if not finite.any():
         raise EdgeError("no sequence to calibrate on")
-    rank = math.ceil((finite.size + 1) * (1 - alpha))
-    return Threshold(float(finite[min(rank, finite.size) - 1]), alpha, int(finite.size))
+    order = np.argsort(scores[finite], kind="stable")
+    ordered = scores[finite][order]
+    share = np.ones(ordered.size) if weight is None else weight[finite][order]
+    # One more score, that of the day to come, weighs as an average one and lies above all.
+    reached = np.cumsum(share) / (share.sum() + share.mean())
+    rank = int(np.searchsorted(reached, 1 - alpha - 1e-12))
+    return Threshold(float(ordered[min(rank, ordered.size - 1)]), alpha, int(ordered.size))
 
 
 def drifting(alarms: int, sequences: int, alpha: float) -> bool:

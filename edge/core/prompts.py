@@ -30,6 +30,7 @@ TASK = "Rewrite a sequence as the same people live it in the new scene."
 RULES = "Keep their habits. Use only these devices. Time goes forward. Leave out what the scene forbids."
 
 _UNSAFE = re.compile(r"[^\w .+&'/()-]|_")  # whatever could end a name, a line, a part or a rule
+_REPORT = re.compile(r"notification|refresh")  # what a device or an app does by itself
 _WHEN = re.compile(r"(?:(?:({}) )?(\d\d) )?(.+)".format("|".join(DAY_NAMES)))
 
 
@@ -47,8 +48,8 @@ class Prompt:
     home: str
     requests: tuple[str, ...]
     grammar: str
-    covering: str = ""  # a grammar whose replies hold what the scene wakes; "" where it wakes nothing here
-    covered: tuple[int, ...] = ()  # the requests held to it
+    covering: tuple[str, ...] = ()  # grammars whose replies hold what the scene wakes, used in turn
+    covered: tuple[int, ...] = ()  # the requests held to them
 
 
 @dataclass
@@ -124,7 +125,7 @@ def choose(
 
 
 def woken(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:
-    """Return the pairs of the devices a scene wakes in this home, a new device's among them."""
+    """Return what people do with the devices a scene wakes in this home, a new device's among them."""
     awake = waking(scene)
 
     def wakes(device: str) -> bool:
@@ -132,7 +133,7 @@ def woken(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:
         named = described is not None and scene.new_device in {described.id, described.name}
         return named or dictionary.kind(device) in awake
 
-    return [pair for pair in dictionary.controls if wakes(pair[0])]
+    return [pair for pair in dictionary.controls if wakes(pair[0]) and not _REPORT.search(pair[1].lower())]
 
 
 def switches(pair: tuple[str, str]) -> bool:
@@ -217,24 +218,26 @@ def said(scene: Scene) -> tuple[str, ...]:
     return tuple(filter(None, words)) or ("home",)
 
 
-def grammar(labels: Labels, slots: int = 24, waking: Iterable[tuple[str, str]] = ()) -> str:
+def grammar(labels: Labels, slots: int = 24, held: Items[Iterable[tuple[str, str]]] = ()) -> str:
     """Return a GBNF grammar: a reply can only name the home's devices, controls and times.
 
-    `slots`: how many times of day the home tells apart (24 or 8). With `waking` pairs, a reply holds at
-    least one of them: the model decides which, where in the sequence and when.
+    `slots`: how many times of day the home tells apart (24 or 8). A reply holds one pair of each group in
+    `held` (two at most), one right after the other: the model decides which, where in the sequence and when.
     """
     hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
-    awake = [labels.texts[pair] for pair in waking]
-    any_act = f"day ::= {_either(DAY_NAMES)}\nhour ::= {hours}\nact ::= {_either(labels.texts.values())}\n"
+    words = f"day ::= {_either(DAY_NAMES)}\nhour ::= {hours}\nact ::= {_either(labels.texts.values())}\n"
     when = '(day " " hour " " | hour " ")?'
-    if not awake:
+    rules = f"next ::= {when} act\n{words}"
+    if not held:
         begin = f'root ::= "{NOTHING}\\n" | day " " hour " " act ("; " next){{0,{LENGTH - 1}}} "\\n"\n'
-        return f"{begin}next ::= {when} act\n{any_act}"
+        return begin + rules
+    for number, group in enumerate(held):
+        rules += f"held{number} ::= {_either(labels.texts[pair] for pair in group)}\n"
+    then = "".join(f' "; " {when} held{number}' for number in range(1, len(held)))
     half = LENGTH // 2 - 1
-    return (
-        f'root ::= day " " hour " " (wake | act ("; " next){{0,{half}}} "; " late) ("; " next){{0,{half}}} "\\n"\n'
-        f"next ::= {when} act\nlate ::= {when} wake\nwake ::= {_either(awake)}\n{any_act}"
-    )
+    early = half + 1 - len(held)
+    first = f'(held0 | act ("; " next){{0,{early}}} "; " {when} held0){then}'
+    return f'root ::= day " " hour " " {first} ("; " next){{0,{half}}} "\\n"\n{rules}'
 
 
 def _either(texts: Iterable[str]) -> str:

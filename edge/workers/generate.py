@@ -34,7 +34,8 @@ def check_grammar(model: Any, text: str) -> None:
     import llama_cpp  # noqa: PLC0415
 
     vocab = llama_cpp.llama_model_get_vocab(model.model)
-    sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(), b"root")
+    # An empty text is no grammar to llama.cpp, and would hold nothing.
+    sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(), b"root") if text.strip() else None
     if not sampler:
         raise Unusable("the grammar made from the home's dictionary is malformed")
     llama_cpp.llama_sampler_free(sampler)
@@ -79,9 +80,10 @@ def replies(model: Any, prompt: dict[str, Any], job: dict[str, Any]) -> Iterator
     """Yield (request index, reply, prompt tokens evaluated, tokens generated) until done or out of time."""
     from llama_cpp.llama_grammar import LlamaGrammar  # noqa: PLC0415
 
-    held, covering = (LlamaGrammar.from_string(text, verbose=False) if job["grammar"] and text else None
-                      for text in (prompt["grammar"], prompt["covering"]))  # fmt: skip
-    covered = frozenset(prompt["covered"])
+    made = [LlamaGrammar.from_string(text, verbose=False) for text in (prompt["grammar"], *prompt["covering"])]
+    held = dict.fromkeys(range(len(prompt["requests"])), made[0])
+    for turn, index in enumerate(prompt["covered"]):
+        held[index] = made[1 + turn % len(prompt["covering"])]
     chat = "tokenizer.chat_template" in model.metadata
     settings = {
         "max_tokens": job["max_tokens"],
@@ -97,7 +99,7 @@ def replies(model: Any, prompt: dict[str, Any], job: dict[str, Any]) -> Iterator
         if time.monotonic() > deadline:
             return
         text = prompt["home"] + request
-        asked = {**settings, "seed": job["seed"] + index, "grammar": covering if index in covered else held}
+        asked = {**settings, "seed": job["seed"] + index, "grammar": held[index] if job["grammar"] else None}
         if chat:
             messages = [{"role": "system", "content": prompt["head"]}, {"role": "user", "content": text}]
             answer = model.create_chat_completion(messages, **asked)
@@ -118,9 +120,8 @@ def main() -> int:
         model, context = load(job)
         prompt, tokens = fitting(model, context, job)
         if job["grammar"]:
-            check_grammar(model, prompt["grammar"])
-            if prompt["covered"]:
-                check_grammar(model, prompt["covering"])
+            for text in (prompt["grammar"], *prompt["covering"]):
+                check_grammar(model, text)
         digest = hashlib.sha256(Path(job["model"]).read_bytes()).hexdigest()
         say(kind="ready", sha256=digest, prompt_tokens=tokens, context=context, prompt=prompt["name"])
         started = time.monotonic()

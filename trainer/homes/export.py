@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.core.behaviors import Behavior
 from edge.core.dictionary import Dictionary
-from edge.core.scenes import Scene, fault
+from edge.core.scenes import HEATING, Scene, fault
 from edge.core.sequences import step_of
 from trainer.homes.home import Home, live
 from trainer.homes.ontology import CLASSES
@@ -99,7 +99,12 @@ def _burglar(home: Home, when: float, rng: np.random.Generator) -> list[Behavior
 
 
 def attacked(home: Home, normal: list[Behavior], seed: int) -> list[Marked]:
-    """Return the normal days with anomalies put in, each behavior with whether it is one."""
+    """Return the normal days with anomalies put in, each behavior with whether it is one.
+
+    Raises ValueError where the home lacks what the anomalies need.
+    """
+    if not _devices(home, ("door_lock",)) or not _devices(home, HEATING):
+        raise ValueError(f"the home of seed {home.seed} has no lock or no heating: take another seed")
     rng = np.random.default_rng([seed, home.seed, 4])
     out: list[Marked] = [(behavior, False) for behavior in normal]
     first = normal[0].time
