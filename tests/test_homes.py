@@ -16,7 +16,8 @@ from edge.core.sequences import LENGTH
 from trainer.homes import sun
 from trainer.homes.climate import CLIMATES, Weather, anomalies, day_mean
 from trainer.homes.export import export
-from trainer.homes.home import Home, live, pairs, variants
+from trainer.homes.home import Home
+from trainer.homes.life import live, pairs, variants
 from trainer.homes.ontology import CLASSES
 
 WINTER, SPRING = Scene.parse("winter"), Scene.parse("spring")

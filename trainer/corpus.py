@@ -16,7 +16,8 @@ from edge.core.dictionary import Dictionary
 from edge.core.prompts import Labels
 from edge.core.scenes import OCCUPANCIES, SEASONS, Scene
 from edge.core.sequences import Sequence
-from trainer.homes.home import Home, variants
+from trainer.homes.home import Home
+from trainer.homes.life import variants
 
 DAYS = 10  # days of each home a sample draws from
 SLOT = 3  # hours of a slot in the published data sets

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.adapt import Model as Live
-from edge.agent import Agent
+from edge.agent import TICK, Agent
 from edge.core.behaviors import Behavior
 from edge.core.errors import EdgeError
 from edge.core.metrics import measure, rate_at_recall
@@ -84,6 +84,7 @@ def _live(agent: Agent, recorded: Recorded, port: int, on_progress: Progress) ->
         gated = agent.last_report.get("gate", {})
         _publish(agent, publisher, recorded.target, "living in the new scene", on_progress)
         told["gate"] = gated
+        _await_probation(agent)
         told["probation"] = agent.store.fact("last_probation")
         told["events_published"] = len(recorded.source) + len(recorded.target)
         told["events_stored"] = agent.store.count()
@@ -104,6 +105,13 @@ def _await_agent(publisher: Session) -> None:
         if any(message.payload == b"online" for message in heard):
             return
     raise EdgeError(f"the agent did not come online: {publisher.problem or 'it is silent'}")
+
+
+def _await_probation(agent: Agent) -> None:
+    """Leave the agent the time of a few looks at its trials; whether they decide is for them to say."""
+    deadline = time.monotonic() + 3 * TICK
+    while agent.watch.shadow is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _publish(agent: Agent, publisher: Session, behaviors: Iterable[Behavior], what: str, on_progress: Progress) -> None:

@@ -14,7 +14,8 @@ from edge.core.behaviors import Behavior
 from edge.core.dictionary import Dictionary
 from edge.core.scenes import HEATING, Scene, fault
 from edge.core.sequences import step_of
-from trainer.homes.home import Home, live
+from trainer.homes.home import Home
+from trainer.homes.life import live
 from trainer.homes.ontology import CLASSES
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,8 @@ from edge.core.scenes import DAYTIME, Scene, fault, season_of
 from edge.core.sequences import Step
 from trainer.homes.climate import Weather
 from trainer.homes.habits import Habit, Use
+from trainer.homes.home import Home
 from trainer.homes.sun import daylight
-
-if TYPE_CHECKING:
-    from trainer.homes.home import Home
 
 WAKES = 5.0  # clock hour at which a day of the home begins
 _DRAWS = 12  # chances a habit has a day
@@ -40,14 +37,14 @@ class Lived:
 class _Days:
     """What one stretch of days in one scene is like."""
 
-    home: "Home"
+    home: Home
     scene: Scene
     start: date
     weather: Weather
     light: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, home: "Home", scene: Scene, start: date, days: int, seed: int) -> "_Days":
+    def of(cls, home: Home, scene: Scene, start: date, days: int, seed: int) -> "_Days":
         """Draw the weather and look up the sun; a season the dates are not in is borrowed from its own dates."""
         real = home.season_start(start, days, scene.season)
         season = scene.season or season_of(start + timedelta(days=days // 2), home.latitude)
@@ -120,7 +117,7 @@ class _Days:
                     yield Lived(before + at, before + hour, use.device, use.kind, act.control, (*origin, place, again))
 
 
-def lived(home: "Home", scene: Scene, start: date, days: int, seed: int) -> list[Lived]:
+def lived(home: Home, scene: Scene, start: date, days: int, seed: int) -> list[Lived]:
     """Return what happens in `days` days, in order of time; hours count from the first midnight."""
     stretch = _Days.of(home, scene, start, days, seed)
     found: list[Lived] = []
