@@ -5,6 +5,8 @@ from datetime import date, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.scenes import Scene, season_of

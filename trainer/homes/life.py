@@ -1,4 +1,4 @@
-"""A home's life as the rest of the trainer asks for it: behaviors on dates, and sequences in one scene and in others."""
+"""A home's life, as the trainer asks for it: behaviors on dates, and sequences in one scene and in others."""
 
 from collections.abc import Sequence as Items
 from datetime import date, datetime, time, timedelta
