@@ -126,7 +126,16 @@ def test_a_resumed_run_is_the_run_it_continues(words, tmp_path):
     assert rest.course.step == 2
     rest.run()
     assert rest.course.losses == pytest.approx(whole.course.losses, abs=1e-3)
-    assert whole.course.losses[3] < whole.course.losses[0]
+
+
+def test_training_learns(words, tmp_path):
+    # The loss of a step is on another batch than the step before: a few at each end are compared, not two.
+    torch.manual_seed(0)
+    network = Network(Shape(words.get_vocab_size(), layers=2))
+    training = Training(network, Supply(SMALL, words, 2, 512), tmp_path, 60.0, most_steps=16)
+    training.run()
+    losses = training.course.losses
+    assert sum(losses[-4:]) / 4 < sum(losses[:4]) / 4
 
 
 def test_llama_cpp_reads_the_export_as_torch_does(words, network, samples, tmp_path):
