@@ -34,17 +34,20 @@ def test_the_shipped_home_is_whole():
 
 
 def test_the_demo_on_the_shipped_home(tmp_path, shipped_llm):
-    report = tmp_path / "r.json"
-    done = sceneshift("demo", "--report", report, timeout=300)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(report.read_text())
-    assert found["events_published"] == found["events_stored"]
-    assert found["gate"]["accepted"]
-    assert found["swap"]["scoring_gap_ms"] < 100
-    assert found["retrain"]["engine"] == "onnxruntime"
-    equal = found["equal_recall"]
-    assert equal["false_positive_rate_after"] <= equal["false_positive_rate_before"] / 2, equal
-    assert "behaviors published" in done.stdout
+    rates = {"before": 0.0, "after": 0.0}
+    for seed in range(3):  # one seed alone may be lucky
+        report = tmp_path / f"{seed}.json"
+        done = sceneshift("demo", "--seed", seed, "--report", report, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "behaviors published" in done.stdout
+        found = json.loads(report.read_text())
+        assert found["events_published"] == found["events_stored"]
+        assert found["gate"]["accepted"]
+        assert found["swap"]["scoring_gap_ms"] < 100
+        assert found["retrain"]["engine"] == "onnxruntime"
+        for when in rates:
+            rates[when] += found["equal_recall"][f"false_positive_rate_{when}"] / 3
+    assert rates["after"] <= rates["before"] / 2, rates
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded homes are not beside the project")
