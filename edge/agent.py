@@ -189,14 +189,15 @@ class Agent:
 
     def _adapt(self, slow: SlowLoop, request: Request, said: Scene, incumbent: Model) -> None:
         home, now, source = self.home(), self.now(), self.scenery.scene
-        writer = self._generator = compose.writer(self.settings.llm)
         target = said.over(source)
-        self._begin(
-            Request("adapt", target, request.transaction),
-            lambda: slow.adapt(
+
+        def job() -> Outcome:
+            writer = self._generator = compose.writer(self.settings.llm)
+            return slow.adapt(
                 home, incumbent, writer, source=source, target=target, now=now, on_progress=self._on_progress
-            ),
-        )
+            )
+
+        self._begin(Request("adapt", target, request.transaction), job)
 
     def _begin(self, request: Request, job: Callable[[], Outcome]) -> None:
         """Run a job beside the fast loop; its outcome is taken in by a later tick."""

@@ -1,5 +1,7 @@
 """Builds the tools of the slow loop from the settings; the agent and the batch commands use the same ones."""
 
+import hashlib
+import json
 import threading
 from functools import partial
 from pathlib import Path
@@ -48,11 +50,17 @@ def writer(llm: Llm) -> Generator:
 
 
 def language_model() -> Path:
-    """Return the shipped language model's file, the most precise one; raises ArtifactError where there is none."""
-    files = sorted(shipped("behavior-lm").glob("*.gguf"))
-    if not files:
-        raise ArtifactError("no language model is installed")
-    return files[-1]
+    """Return the shipped language model's file, the most precise one; raises ArtifactError where none is whole."""
+    folder = shipped("behavior-lm")
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        file = folder / str(max(files))  # q8_0 stands behind q4_k_m
+        whole = hashlib.sha256(file.read_bytes()).hexdigest() == files[file.name]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"the shipped language model cannot be read: {error}") from error
+    if not whole:
+        raise ArtifactError(f"{file.name} is not the file its manifest describes")
+    return file
 
 
 def known_dictionary(path: Path | None) -> Dictionary:

@@ -13,6 +13,7 @@ from edge.report import ask, roll_back_on_disk, status_of
 from edge.requests import Request
 from edge.sections import Adapt, Data, GenericSource, Home, Llm, Model
 from edge.settings import Settings
+from edge.slots import shipped as real
 from edge.store import Store
 from tests import homes
 
@@ -177,6 +178,27 @@ def test_nobody_answers_and_the_slots_on_disk_are_rolled_back(settings):
         for _ in range(2):
             ask(settings.broker, "learn", {}, 60)
     assert roll_back_on_disk(settings) == "0001-winter"
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_without_a_whole_language_model_the_adaptation_is_abandoned_and_scoring_goes_on(
+    settings, tmp_path, monkeypatch, shipped
+):
+    if shipped:  # the shipped one is damaged
+        folder = tmp_path / "behavior-lm"
+        folder.mkdir()
+        (folder / "a.gguf").write_bytes(b"GGUF damaged")
+        (folder / "manifest.json").write_text('{"files": {"a.gguf": {"sha256": "0"}}}')
+        monkeypatch.setattr("edge.compose.shipped", lambda name: folder if name == "behavior-lm" else real(name))
+    else:
+        settings = settings.model_copy(update={"llm": Llm(file=tmp_path / "missing.gguf")})
+    with Running(settings) as running:
+        running.live(homes.behaviors(100))
+        assert ask(settings.broker, "learn", {}, 60)["status"] == "ok"
+        answer = ask(settings.broker, "adapt", {"scene": "spring"}, 30)
+        assert "a.gguf is not the file" in answer["error"] if shipped else "missing.gguf" in answer["error"]
+        running.live(homes.behaviors(104)[len(homes.behaviors(100)) :])
+        running.wait(lambda: running.said("behavior"))
 
 
 def test_a_restart_within_a_sequence_takes_it_up_and_repeats_no_alert(settings):
