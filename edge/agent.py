@@ -85,9 +85,9 @@ class Agent:
                 if not ready and self.session.connected:
                     ready = True
                     notify.ready()
-                notify.watchdog()
                 if time.monotonic() >= due:
                     due = time.monotonic() + TICK
+                    notify.watchdog()
                     self._tick()
                 if time.monotonic() >= beat:
                     beat = time.monotonic() + BEAT
@@ -148,7 +148,8 @@ class Agent:
             return
         asked = [message for message in messages if self.requests.concerns(message)]
         told = [message for message in messages if self.scenery.concerns(message)]
-        self.watch.handle([each for each in messages if each not in asked and each not in told])
+        ours = [*told, *asked]
+        self.watch.handle([message for message in messages if message not in ours])
         if (described := self._sources.described()) != self._described:
             self._described = described
             self.store.remember(described)
@@ -157,7 +158,7 @@ class Agent:
             self.scenery.hear(message)
         for message in asked:
             self._obey(message)
-        self.session.acknowledge([*told, *asked])
+        self.session.acknowledge(ours)
 
     def _obey(self, message: Message) -> None:
         """Do what a request asks, or say why not."""
@@ -225,9 +226,8 @@ class Agent:
     def _noticed(self) -> Request | None:
         """Return what the agent asks of itself."""
         if self.watch.model is None:
-            first = next(self.store.behaviors(), None)
-            days = (self.now() - first.time) / 86400 if first else 0.0
-            due = days >= self.settings.model.learn_after_days
+            began = self.store.began()
+            due = began is not None and self.now() - began >= self.settings.model.learn_after_days * 86400
             return Request("learn") if due and self.scenery.try_again(self.now()) else None
         if (changed := self.scenery.changed(self.now(), self.watch.take_fresh())) is not None:
             return Request("adapt", changed)

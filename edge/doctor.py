@@ -12,12 +12,12 @@ from pathlib import Path
 
 from edge import compose
 from edge.core.errors import ArtifactError
+from edge.core.events import CLOCK_SET
 from edge.mqtt import Session
 from edge.settings import Settings
 from edge.slots import shipped, verify_model
 
 FREE = 500 * 1024 * 1024  # bytes; a year of history, four slots and a language model
-CLOCK_SET = 1_704_067_200.0  # 2024-01-01, before this program was
 _UNSYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
 
 

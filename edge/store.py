@@ -84,6 +84,11 @@ class Store:
         """Return every (device id, control) that has occurred, in order of first occurrence."""
         return [(row[0], row[1]) for row in self._database.rows("SELECT device, control FROM pairs ORDER BY id")]
 
+    def began(self) -> float | None:
+        """Return the time of the first behavior, None before it."""
+        rows = self._database.rows("SELECT time FROM behaviors ORDER BY id LIMIT 1")
+        return float(rows[0][0]) if rows else None
+
     def count(self) -> int:
         """Return the number of behaviors."""
         return int(self._database.rows("SELECT count(*) FROM behaviors")[0][0])

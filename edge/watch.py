@@ -17,13 +17,12 @@ from edge.core.calibration import drifting
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
-from edge.core.events import Event, Message
+from edge.core.events import CLOCK_SET, Event, Message
 from edge.core.gate import Trial
 from edge.core.sequences import LENGTH, Sequence, belongs, step_of
 from edge.core.verdicts import Alert, Verdict, judge
 
 RECENT = 100  # finished sequences the drift of the scores is judged on
-CLOCK_SET = 1_704_067_200.0  # 2024-01-01: a hub without a clock battery starts before it
 
 
 class Dialect(Protocol):

@@ -6,31 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.errors import MessageError
 from edge.core.events import MAX_PAYLOAD, Event, Message
 from edge.dialects import Dialects, dialect
 from edge.dialects.generic import Generic
 from edge.dialects.payloads import REASONS
 from edge.dialects.properties import act
+from tests.reading import outcome, reason
 
 
 def message(topic: str, payload: str | bytes, *, retained: bool = False) -> Message:
     return Message(topic, payload.encode() if isinstance(payload, str) else payload, 1000.0, retained=retained)
-
-
-def reason(reader, sent: Message) -> str:
-    with pytest.raises(MessageError) as caught:
-        reader.events(sent)
-    assert caught.value.reason in REASONS
-    return caught.value.reason
-
-
-def outcome(read, *arguments):
-    """Return what was read, or the reason there was nothing."""
-    try:
-        return read(*arguments)
-    except MessageError as error:
-        return error.reason
 
 
 HOME = Generic("home/{device}/{property}")

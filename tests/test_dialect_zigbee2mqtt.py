@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from edge.core.behaviors import States
 from edge.core.devices import Device
-from edge.core.errors import MessageError
 from edge.core.events import MAX_PAYLOAD, Event, Message
 from edge.dialects.payloads import REASONS
 from edge.dialects.zigbee2mqtt import GUARD, Zigbee2Mqtt
+from tests.reading import outcome, reason
 
 STATE = {"type": "binary", "name": "state", "property": "state", "value_on": "ON", "value_off": "OFF", "access": 7}
 PLUG, BULB, SENSOR, COORDINATOR = "0x00158d00018255df", "0x90fd9ffffe6494fc", "0x00169a00022256da", "0x00124b00120144ae"
@@ -48,21 +48,6 @@ def message(path: str, payload: object, *, retained: bool = False, time: float =
         else payload.encode()
     )
     return Message(f"zigbee2mqtt/{path}", said, time, retained=retained)
-
-
-def reason(reader: Zigbee2Mqtt, sent: Message) -> str:
-    with pytest.raises(MessageError) as caught:
-        reader.events(sent)
-    assert caught.value.reason in REASONS
-    return caught.value.reason
-
-
-def outcome(read, *arguments):
-    """Return what was read, or the reason there was nothing."""
-    try:
-        return read(*arguments)
-    except MessageError as error:
-        return error.reason
 
 
 @pytest.fixture

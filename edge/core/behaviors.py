@@ -1,6 +1,5 @@
 """Events to behaviors: a live act, or a live change of a state. IoTGen and SmartGuard say `behavior` too."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge.core.events import Event, Message
@@ -45,7 +44,3 @@ class States:
         if not event.live or before is None or before == event.value:
             return None
         return Behavior(event.time, event.device, control)
-
-    def changed(self, before: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
-        """Return what differs from `before`, for writing to disk."""
-        return {key: value for key, value in self.values.items() if before.get(key) != value}

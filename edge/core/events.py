@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+CLOCK_SET = 1_704_067_200.0  # 2024-01-01: a hub without a clock battery starts before it
 MAX_PAYLOAD = 256 * 1024  # bytes; anything larger is no device's report
 
 

@@ -17,6 +17,7 @@ from edge.core.metrics import measure, rate_at_recall
 from edge.demo import broker
 from edge.demo.recorded import Recorded
 from edge.mqtt import Session
+from edge.scorer import hit_rate
 from edge.sections import Adapt, Broker, Data, GenericSource, Llm, Model
 from edge.settings import Settings
 
@@ -81,9 +82,8 @@ def _live(agent: Agent, recorded: Recorded, port: int, on_progress: Progress) ->
         after = agent.watch.model or before
         told["after"] = judge(after, recorded)
         told["equal_recall"] = equal_recall(before, after, recorded)
-        gated = agent.last_report.get("gate", {})
+        told.setdefault("gate", {})
         _publish(agent, publisher, recorded.target, "living in the new scene", on_progress)
-        told["gate"] = gated
         _await_probation(agent)
         told["probation"] = agent.store.fact("last_probation")
         told["events_published"] = len(recorded.source) + len(recorded.target)
@@ -159,8 +159,7 @@ def judge(model: Live, recorded: Recorded) -> dict[str, float]:
     """Judge a model on real sequences of the new scene, all fields: alarms, and the rank of what comes next."""
     normal, attack = model.scorer.scores(recorded.normal), model.scorer.scores(recorded.attack)
     found = asdict(measure(normal, attack, model.threshold))
-    ranks = model.scorer.next_ranks(recorded.normal)
-    found["hit_rate_at_10"] = float((ranks <= 10).mean()) if ranks.size else 0.0
+    found["hit_rate_at_10"] = hit_rate(model.scorer.next_ranks(recorded.normal))
     return {key: round(float(value), 4) for key, value in found.items()}
 
 
