@@ -4,6 +4,7 @@ The first half is edge/synthesis.py. Nothing here touches the fast loop: an outc
 agent swaps it in between two messages.
 """
 
+from collections.abc import Sequence as Items
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from edge.core.manifest import SlotManifest
 from edge.core.metrics import Metrics, measure
 from edge.core.prompts import choose
 from edge.core.scenes import Scene
+from edge.core.sequences import Sequence
 from edge.core.vocabulary import Vocabulary
 from edge.fit import Fitted, Retraining, ScorerOf, Split, fit
 from edge.synthesis import Home, Progress, Scoring, Writing, synthesize
@@ -203,12 +205,8 @@ class SlowLoop:
         kept = synthesis.sieve.kept
         if not kept:
             raise GenerationError(f"no synthetic sequence passed the filters: {synthesis.sieve.reasons()}")
-        split = Split.of(home, replace(target, new_device=""))
+        split, fitted = self.fitted(home, incumbent, target, kept, on_progress)
         report["source"] = {"lived": len(home.sequences), "valid_in_scene": sum(map(len, asdict(split).values()))}
-        written = [(step.device, step.control) for sequence in kept for step in sequence]
-        asked = choose(home.dictionary, home.sequences, target)
-        vocabulary = incumbent.scorer.vocabulary.grown([*asked, *written])
-        fitted = self._fit(split, kept, vocabulary, home, on_progress)
         report["retrain"] = fitted.report()
         decision = gate.decide(
             self._measure(incumbent.scorer, incumbent.threshold, split, home),
@@ -217,8 +215,23 @@ class SlowLoop:
         report["gate"] = asdict(decision)
         return (fitted, decision) if decision.accepted else None
 
+    def fitted(
+        self,
+        home: Home,
+        incumbent: Model,
+        target: Scene,
+        synthetic: Items[Sequence],
+        on_progress: Progress | None = None,
+    ) -> tuple[Split, Fitted]:
+        """Train for a scene on what stays valid of the lived and on what was written, whoever wrote it."""
+        split = Split.of(home, replace(target, new_device=""))
+        written = [(step.device, step.control) for sequence in synthetic for step in sequence]
+        asked = choose(home.dictionary, home.sequences, target)
+        vocabulary = incumbent.scorer.vocabulary.grown([*asked, *written])
+        return split, self._fit(split, synthetic, vocabulary, home, on_progress)
+
     def _fit(
-        self, split: Split, synthetic: Any, vocabulary: Vocabulary, home: Home, on_progress: Progress | None
+        self, split: Split, synthetic: Items[Sequence], vocabulary: Vocabulary, home: Home, on_progress: Progress | None
     ) -> Fitted:
         alpha = alpha_for(self.plan.alarms_per_week, len(home.sequences) / max(home.weeks, 1 / 7))
         try:

@@ -189,9 +189,14 @@ def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, label
             continue
         emptied += not sequence
         read += [sequence] if sequence else []
-    sieve = sift(read, home.dictionary, target, home.sequences, _outlying(home, incumbent, target, read))
+    sieve = sifted(home, incumbent, target, read)
     sieve.rejected.extend(unread)
     return sieve, emptied
+
+
+def sifted(home: Home, incumbent: Scoring, target: Scene, written: Items[Sequence]) -> Sieve:
+    """Keep what can be in the target scene and does not stand out, whoever wrote it."""
+    return sift(written, home.dictionary, target, home.sequences, _outlying(home, incumbent, target, written))
 
 
 def _outlying(home: Home, incumbent: Scoring, target: Scene, read: Items[Sequence]) -> Callable[[Sequence], bool]:
