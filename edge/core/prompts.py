@@ -50,16 +50,19 @@ class Prompt:
     grammar: str
     covering: tuple[str, ...] = ()  # grammars whose replies hold what the scene wakes, used in turn
     covered: tuple[int, ...] = ()  # the requests held to them
+    reasons: str = ""  # the grammar of a second line that gives the reason of a reply
+    explained: tuple[int, ...] = ()  # the requests asked for it
 
 
 @dataclass
 class Replies:
-    """What the model wrote: `texts` by request index; the figures of the run."""
+    """What the model wrote: `texts` and their `reasons` by request index; the figures of the run."""
 
     file: str
     sha256: str = ""
     prompt: str = ""
     texts: dict[int, str] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
     prompt_tokens: int = 0
     generated_tokens: int = 0
     seconds: float = 0.0
