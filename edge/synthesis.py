@@ -16,7 +16,7 @@ from edge.core.errors import MessageError
 from edge.core.filters import Sieve, mended, sift
 from edge.core.prompts import Labels, Prompt, Replies
 from edge.core.scenes import Scene
-from edge.core.sequences import Sequence
+from edge.core.sequences import LENGTH, Sequence
 from edge.core.vocabulary import Vocabulary
 
 BUDGET = 96  # distinct sequences handed to the language model
@@ -211,6 +211,7 @@ def _outlying(home: Home, incumbent: Scoring, target: Scene, read: Items[Sequenc
     sample = list(Counter(home.sequences))[:400]
     own = [mean(*each) for each in zip(sample, incumbent.surprise(sample), strict=True)]
     limit = float(np.quantile(own, RECONSTRUCTION_QUANTILE)) + RECONSTRUCTION_SLACK
-    distinct = list(dict.fromkeys(mended(each, home.dictionary, target) for each in read))
+    whole = (mended(each, home.dictionary, target) for each in read)
+    distinct = list(dict.fromkeys(each for each in whole if len(each) <= LENGTH))
     found = {each: mean(each, nats) for each, nats in zip(distinct, incumbent.surprise(distinct), strict=True)}
     return lambda sequence: found[sequence] > limit
