@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from trainer.evaluate.cli import app as evaluate
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulate homes, train and export models.")
+app.add_typer(evaluate, name="evaluate")
 
 
 @app.command("simulate")

@@ -1,0 +1,43 @@
+"""The commands that measure; what a command needs is imported inside it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Measure models on homes.")
+
+
+@app.callback()
+def measure() -> None:
+    """Measure models on homes."""
+
+
+@app.command("scene-shift")
+def scene_shift(  # noqa: PLR0917  # a command's options are its arguments
+    home: Annotated[str, typer.Option(help="Folder of a recorded home, or simulated:SEED.")],
+    data: Annotated[Path, typer.Option(help="Folder of the recorded homes.")] = Path("../shared/data/scene_shift"),
+    scene: Annotated[str | None, typer.Option(help="One scene; by default all there are.")] = None,
+    llm: Annotated[Path | None, typer.Option(help="GGUF that writes; by default the shipped model.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File of the figures, written after every seed.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting.")] = 5,
+    count: Annotated[int, typer.Option(min=1, help="Sequences written for one setting.")] = 200,
+    columns: Annotated[str, typer.Option(help="Names joined by commas.")] = "none,random,rules,gpt4o,ours,ceiling",
+    published_seeds: Annotated[int, typer.Option(min=0, help="Seeds judged by the published protocol, too.")] = 1,
+    skip_published: Annotated[bool, typer.Option(help="Leave the published protocol out.")] = False,
+) -> None:
+    """Judge what a model is worth in a scene it has not lived, by how it was adapted to it."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.evaluate.run import Wanted, run  # noqa: PLC0415
+
+    published = 0 if skip_published else published_seeds
+    names = tuple(each.strip() for each in columns.split(","))
+    try:
+        run(Wanted(data, home, scene, llm, json, seeds, count, names, published))
+    except EdgeError as error:
+        typer.echo(f"not evaluated: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        kept = f"; the seeds that were done are in {json}" if json and json.is_file() else ""
+        typer.echo(f"stopped{kept}", err=True)
+        raise typer.Exit(130) from error

@@ -1,0 +1,105 @@
+"""The columns of the tables: who writes what a home will do in its next scene.
+
+A column is a function of a shift, the incumbent and a seed; everything it writes goes through the same sieve.
+`none` and `ceiling` write nothing: they are the incumbent, and a model of real target sequences.
+"""
+
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Items
+
+import numpy as np
+
+from edge.adapt import Model
+from edge.compose import writer
+from edge.core.errors import SettingsError
+from edge.core.filters import Sieve
+from edge.core.rules import moved
+from edge.core.scenes import fault
+from edge.core.sequences import Sequence, Step
+from edge.sections import Llm
+from edge.synthesis import sifted, synthesize
+from trainer.evaluate.shifts import Shift
+
+Column = Callable[[Shift, Model, int], Sieve]
+
+NONE, CEILING = "none", "ceiling"
+NAMES = (NONE, "random", "rules", "gpt4o", "ours", CEILING)
+
+
+def chosen(names: Iterable[str], llm: Llm) -> dict[str, Column]:
+    """Return the writing columns of these names, in the tables' order; raises SettingsError for a name not there."""
+    wanted = set(names)
+    if wrong := sorted(wanted - set(NAMES)):
+        raise SettingsError(f"no column is called {wrong[0][:40]!r}; there are {', '.join(NAMES)}")
+    return {name: column for name, column in writing(llm).items() if name in wanted}
+
+
+def writing(llm: Llm) -> dict[str, Column]:
+    """Return every column that writes, by its name."""
+    return {"random": at_random(llm.count), "rules": rules, "gpt4o": gpt4o, "ours": ours(llm)}
+
+
+def at_random(count: int) -> Column:
+    """Return the column that knows nothing but the dictionary and what the scene forbids."""
+
+    def column(shift: Shift, incumbent: Model, seed: int) -> Sieve:
+        return _sifted(shift, incumbent, drawn(shift, count, seed))
+
+    return column
+
+
+def rules(shift: Shift, incumbent: Model, seed: int) -> Sieve:
+    """Move every source sequence by plain rules."""
+    home = shift.home
+    return _sifted(shift, incumbent, moved(home.sequences, home.dictionary, shift.source, shift.target, seed))
+
+
+def gpt4o(shift: Shift, incumbent: Model, seed: int) -> Sieve:
+    """Take what GPT-4o wrote; the same whatever the seed."""
+    del seed
+    return _sifted(shift, incumbent, shift.written)
+
+
+def ours(llm: Llm) -> Column:
+    """Return the column that lets a local language model write, as the hub does."""
+
+    def column(shift: Shift, incumbent: Model, seed: int) -> Sieve:
+        return synthesize(
+            shift.home,
+            incumbent.scorer,
+            writer(llm),
+            source=shift.source,
+            target=shift.target,
+            count=llm.count,
+            seed=seed,
+        ).sieve
+
+    return column
+
+
+def drawn(shift: Shift, count: int, seed: int) -> list[Sequence]:
+    """Draw sequences of any control at any hour the scene allows, as long as the source's, time going forward."""
+    rng = np.random.default_rng([seed, 8])
+    home = shift.home
+    hours = range(0, 24, 24 // home.slots)
+    lengths = [len(each) for each in home.sequences]
+    possible = [
+        Step(0, hour, device, control)
+        for hour in hours
+        for device, control in home.dictionary.controls
+        if fault(Step(0, hour, device, control), home.dictionary.kind(device), shift.target) is None
+    ]
+    out: list[Sequence] = []
+    for _ in range(count if possible else 0):
+        rows = rng.integers(len(possible), size=lengths[int(rng.integers(len(lengths)))])
+        day = int(rng.integers(7))
+        steps = sorted((possible[int(row)] for row in rows), key=lambda step: step.hour)
+        out.append(tuple(Step(day, step.hour, step.device, step.control) for step in steps))
+    return out
+
+
+def _sifted(shift: Shift, incumbent: Model, written: Items[Sequence]) -> Sieve:
+    """Sift what was written; a sequence that could not be read is rejected unread."""
+    sieve = sifted(shift.home, incumbent.scorer, shift.target, [each for each in written if each])
+    sieve.rejected += [(each, "not readable") for each in written if not each]
+    return sieve
