@@ -1,7 +1,8 @@
-"""Starts and watches the generation child process; a request in, replies or a GenerationError out."""
+"""Starts and watches the generation child process; prompts in, replies or likelihoods or a GenerationError out."""
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,12 @@ from typing import IO, Any
 from edge.core.errors import GenerationError
 from edge.core.prompts import Prompt, Replies
 
+Progress = Callable[[int, int], None]  # (done, of how many)
+
 GRACE = 20.0  # seconds a child may overrun its own deadline (loading, the last reply) before it is killed
+
+# OpenMP's threads wait for each other busily, for minutes where others need the cores: 35 s became 4.7 s there.
+PATIENT = {"GOMP_SPINCOUNT": "1000"}
 
 
 @dataclass(frozen=True)
@@ -26,17 +32,20 @@ class Limits:
     memory_mb: int = 2048
     threads: int = 2
     nice: int = 10
-    context: int = 2048
-    max_tokens: int = 256
+    context: int = 8192  # tokens of a prompt and its reply, where the model can hold so many
+    max_tokens: int = 256  # of one line
+    width: int = 8  # replies written at once
 
 
 class Generator:
     """A language model file, run in a niced child process within limits."""
 
-    def __init__(self, model: Path, limits: Limits, *, grammar: bool = True) -> None:
+    def __init__(self, model: Path, limits: Limits, *, grammar: bool = True, states: Path | None = None) -> None:
         self.model = model
         self.limits = limits
         self.grammar = grammar
+        self.states = states  # folder where the evaluated beginning of a home's prompts is kept
+        self.timings: dict[str, Any] = {}  # of the last job: what was reused, seconds to the first token
         self._child: subprocess.Popen[str] | None = None
 
     def generate(
@@ -45,58 +54,89 @@ class Generator:
         *,
         seed: int,
         temperature: float = 0.7,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> Replies:
         """Ask the fullest prompt that fits the model's context; raises GenerationError with the reason."""
-        if not self.model.is_file():
-            raise GenerationError(f"no language model at {self.model.name}: see `sceneshift doctor`")
-        if importlib.util.find_spec("llama_cpp") is None:
-            raise GenerationError("llama-cpp-python is not installed: pip install 'sceneshift[llm]'")
-        job = {
-            "model": str(self.model),
-            "prompts": [asdict(prompt) for prompt in prompts],
-            "grammar": self.grammar,
-            "seed": seed,
-            "temperature": temperature,
-            "top_p": 0.95,
-            "memory": self.limits.memory_mb * 2**20 + self.model.stat().st_size,
-            **{key: getattr(self.limits, key) for key in ("threads", "nice", "context", "max_tokens", "seconds")},
-        }
-        return self._run(job, len(prompts[0].requests), on_progress)
+        job = {**self._job("write", prompts), "seed": seed, "temperature": temperature, "top_p": 0.95}
+        found = Replies(self.model.name)
+        why = self._run(job, lambda line: _take(found, line, len(prompts[0].requests), on_progress))
+        if not found.texts:
+            raise GenerationError(f"the language model gave no reply: {why}")
+        found.texts = dict(sorted(found.texts.items()))
+        return found
+
+    def rank(
+        self, prompt: Prompt, candidates: Items[tuple[int, str]], on_progress: Progress | None = None
+    ) -> list[tuple[float, int]]:
+        """Return (nats, tokens) of each (request index, reply text): its log-likelihood as the reply to that request.
+
+        The end of the line counts where the text holds it. Raises GenerationError where one cannot be judged.
+        """
+        found: dict[int, tuple[float, int]] = {}
+
+        def take(line: dict[str, Any]) -> None:
+            if line["kind"] == "rank":
+                found[int(line["row"])] = float(line["nats"]), int(line["tokens"])
+                if on_progress:
+                    on_progress(len(found), len(candidates))
+
+        why = self._run({**self._job("rank", [prompt]), "candidates": [list(each) for each in candidates]}, take)
+        if len(found) < len(candidates):
+            raise GenerationError(f"the language model judged {len(found)} of {len(candidates)} replies: {why}")
+        return [found[row] for row in range(len(candidates))]
 
     def stop(self) -> None:
         """End a running generation; it then raises GenerationError."""
         if self._child is not None:
             self._child.kill()
 
-    def _run(self, job: dict[str, Any], count: int, on_progress: Callable[[int, int], None] | None) -> Replies:
+    def _job(self, kind: str, prompts: Items[Prompt]) -> dict[str, Any]:
+        if not self.model.is_file():
+            raise GenerationError(f"no language model at {self.model.name}: see `sceneshift doctor`")
+        if importlib.util.find_spec("llama_cpp") is None:
+            raise GenerationError("llama-cpp-python is not installed: pip install 'sceneshift[llm]'")
+        return {
+            "kind": kind,
+            "model": str(self.model),
+            "states": str(self.states) if self.states else None,
+            "prompts": [asdict(prompt) for prompt in prompts],
+            "grammar": self.grammar,
+            **asdict(self.limits),
+            "memory": self.limits.memory_mb * 2**20 + self.model.stat().st_size,
+            "spawned": time.monotonic(),
+        }
+
+    def _run(self, job: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> str:
+        """Run one job in a child, hand on its lines, and return how it ended; raises GenerationError with its own."""
+        self.timings = {}
+        started = time.monotonic()
         with subprocess.Popen(  # the model's file and memory stay in the child
             [sys.executable, "-m", "edge.workers.generate"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **PATIENT},
             text=True,
         ) as child:
             self._child = child
             killer = threading.Timer(self.limits.seconds + GRACE, child.kill)
             killer.daemon = True
             killer.start()
-            started = time.monotonic()
             try:
                 assert child.stdin is not None
                 assert child.stdout is not None
                 _send(child.stdin, job)
-                found = _collect(_lines(child.stdout), Replies(self.model.name), count, on_progress)
+                for line in _lines(child.stdout):
+                    if line["kind"] in {"ready", "done"}:
+                        self.timings |= line
+                    take(line)
             finally:
                 killer.cancel()
                 child.kill()
                 child.wait()
                 self._child = None
-        if not found.texts:
-            overrun = time.monotonic() - started >= self.limits.seconds
-            why = f"it wrote nothing in {self.limits.seconds:.0f} s" if overrun else f"it ended with {child.returncode}"
-            raise GenerationError(f"the language model gave no reply: {why}")
-        return found
+        overrun = time.monotonic() - started >= self.limits.seconds
+        return f"it ran out of its {self.limits.seconds:.0f} s" if overrun else f"it ended with {child.returncode}"
 
 
 def _send(stream: IO[str], job: dict[str, Any]) -> None:
@@ -108,31 +148,30 @@ def _send(stream: IO[str], job: dict[str, Any]) -> None:
 
 
 def _lines(stream: IO[str]) -> Iterator[dict[str, Any]]:
+    """Yield the child's lines; raises GenerationError with the reason it gives."""
     for line in stream:
         try:
             parsed = json.loads(line)
         except json.JSONDecodeError:
             continue  # a library's own print, or the torn last line of a killed child
-        if isinstance(parsed, dict):
-            yield parsed
+        if not isinstance(parsed, dict) or "kind" not in parsed:
+            continue
+        if parsed["kind"] == "error":
+            raise GenerationError(str(parsed["reason"]))
+        yield parsed
 
 
-def _collect(
-    lines: Iterator[dict[str, Any]], found: Replies, count: int, on_progress: Callable[[int, int], None] | None
-) -> Replies:
-    started = time.monotonic()
-    for line in lines:
-        match line.get("kind"):
-            case "error":
-                raise GenerationError(str(line["reason"]))
-            case "ready":
-                found.sha256, found.prompt = str(line["sha256"]), str(line["prompt"])
-                started = time.monotonic()
-            case "reply":
-                found.texts[int(line["index"])] = str(line["text"])
-                found.prompt_tokens += int(line["prompt_tokens"])
-                found.generated_tokens += int(line["generated_tokens"])
-                found.seconds = time.monotonic() - started
-                if on_progress:
-                    on_progress(len(found.texts), count)
-    return found
+def _take(found: Replies, line: dict[str, Any], count: int, on_progress: Progress | None) -> None:
+    """Enter one of the child's lines into what was found."""
+    if line["kind"] == "ready":
+        found.sha256, found.prompt = str(line["sha256"]), str(line["prompt"])
+    elif line["kind"] == "reply":
+        index = int(line["index"])
+        found.texts[index] = str(line["text"])
+        if line["reason"] is not None:
+            found.reasons[index] = str(line["reason"])
+        found.prompt_tokens += int(line["prompt_tokens"])
+        found.generated_tokens += int(line["generated_tokens"])
+        found.seconds = float(line["seconds"])
+        if on_progress:
+            on_progress(len(found.texts), count)

@@ -14,7 +14,7 @@ ADAPTERS = {"mqtt", "store", "scorer", "generator", "retrainer", "slots"}
 DOORS = {  # one outside library, one owner
     "paho": {"edge/mqtt.py"},
     "sqlite3": {"edge/database.py"},
-    "llama_cpp": {"edge/workers/generate.py"},
+    "llama_cpp": {"edge/workers/engine.py", "edge/workers/sampling.py", "edge/workers/chat.py"},
     "onnxruntime": {"edge/scorer.py", "edge/workers/retrain.py"},
     "amqtt": {"edge/demo/broker.py"},
 }

@@ -1,26 +1,29 @@
-"""The generation child: a llama.cpp model writes one reply a request, held to a grammar.
+"""The generation child: a llama.cpp model writes replies held to a grammar, or tells how likely given ones are.
 
-Reads one JSON job on standard input, writes one JSON object a line to standard output. The only user of
-llama_cpp. It dies alone: a malformed grammar or model file can take this process down, never the agent.
+Reads one JSON job on standard input, writes one JSON object a line to standard output. It dies alone: a malformed
+grammar or model file can take this process down, never the agent.
 """
 
-import ctypes
 import hashlib
 import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-MARGIN = 8  # tokens left free for the begin and end marks a tokenizer adds
+from edge.workers.chat import Form
+from edge.workers.engine import UBATCH, Engine, Unusable
+from edge.workers.ranking import Candidate, ranked
+from edge.workers.sampling import Chances, compiled
+from edge.workers.states import States
+from edge.workers.writing import Asked, Desk, common
+
+MARGIN = 8  # tokens left free for the marks a model adds
 DEFAULT_CONTEXT = 2048  # tokens; more than our longest prompt, and what a small hub's memory holds
-
-
-class Unusable(Exception):  # noqa: N818
-    """The job cannot be done; the message goes to the parent."""
 
 
 def say(**fields: Any) -> None:
@@ -29,86 +32,144 @@ def say(**fields: Any) -> None:
     sys.stdout.flush()
 
 
-def check_grammar(model: Any, text: str) -> None:
-    """Refuse a grammar llama.cpp cannot parse: used unchecked, it would crash the process."""
-    import llama_cpp  # noqa: PLC0415
+@dataclass(frozen=True)
+class Told:
+    """A prompt in the model's tokens: what all requests begin with, and each request whole."""
 
-    vocab = llama_cpp.llama_model_get_vocab(model.model)
-    # An empty text is no grammar to llama.cpp, and would hold nothing.
-    sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(), b"root") if text.strip() else None
-    if not sampler:
-        raise Unusable("the grammar made from the home's dictionary is malformed")
-    llama_cpp.llama_sampler_free(sampler)
+    prompt: dict[str, Any]
+    static: tuple[int, ...]
+    requests: tuple[tuple[int, ...], ...]
+    shared: tuple[int, ...]  # how many of a request's tokens `static` holds
 
-
-def load(job: dict[str, Any]) -> tuple[Any, int]:
-    """Load the model; return it and its context in tokens, no longer than it was trained for."""
-    import llama_cpp  # noqa: PLC0415
-
-    quiet = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
-    llama_cpp.llama_log_set(quiet, ctypes.c_void_p(0))
-    load.quiet = quiet  # type: ignore[attr-defined]  # llama.cpp keeps the pointer, so the object must live
-    options = {"n_threads": job["threads"], "verbose": False, "use_mmap": True}
-    try:
-        probe = llama_cpp.Llama(job["model"], vocab_only=True, **options)
-        trained = int(probe.metadata.get(f"{probe.metadata['general.architecture']}.context_length", 0))
-        probe.close()
-        context = min(trained or DEFAULT_CONTEXT, int(job["context"]))
-        model = llama_cpp.Llama(job["model"], n_ctx=context, n_batch=min(512, context), seed=job["seed"], **options)
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        raise Unusable(f"the language model does not load: {error}") from error
-    return model, context
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest request alone."""
+        return max((len(each) - held for each, held in zip(self.requests, self.shared, strict=True)), default=0)
 
 
-def fitting(model: Any, context: int, job: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return the fullest prompt that leaves room for a reply, and its tokens."""
-    room = context - job["max_tokens"] - MARGIN
-    smallest = 0
+def told(engine: Engine, form: Form, prompt: dict[str, Any]) -> Told:
+    """Cut a prompt into tokens."""
+
+    @cache
+    def cut(request: str) -> tuple[tuple[int, ...], int]:
+        tokens = tuple(engine.tokens(form.text(prompt, request), special=form.chat))
+        return tokens, common(tokens, static)
+
+    text = form.static(prompt)
+    static = tuple(engine.tokens(text, special=form.chat)) if engine.shares else ()
+    found = [cut(request) for request in prompt["requests"]]
+    static = static[: max((held for _, held in found), default=0)]
+    return Told(prompt, static, tuple(tokens for tokens, _ in found), tuple(held for _, held in found))
+
+
+def fitting(engine: Engine, context: int, job: dict[str, Any]) -> tuple[Form, Told]:
+    """Return the fullest prompt that leaves room for a reply."""
+    lines = 2 if any(prompt["explained"] for prompt in job["prompts"]) else 1
+    reply = job["max_tokens"] * lines + MARGIN
+    form, needed = Form(engine), 0
     for prompt in job["prompts"]:
-        longest = max((len(request) for request in prompt["requests"]), default=0)
-        request = next((text for text in prompt["requests"] if len(text) == longest), "")
-        smallest = len(model.tokenize((prompt["head"] + prompt["home"] + request).encode()))
-        if smallest <= room:
-            return prompt, smallest
+        found = told(engine, form, prompt)
+        needed = max((len(tokens) for tokens in found.requests), default=0)
+        if needed + reply <= context:
+            return form, found
     raise Unusable(
-        f"the smallest prompt of this home needs {smallest + job['max_tokens'] + MARGIN} tokens, "
-        f"the model's context holds {context}"
+        f"the smallest prompt of this home needs {needed + reply} tokens, the model's context holds {context}"
     )
 
 
-def replies(model: Any, prompt: dict[str, Any], job: dict[str, Any]) -> Iterator[tuple[int, str, int, int]]:
-    """Yield (request index, reply, prompt tokens evaluated, tokens generated) until done or out of time."""
-    from llama_cpp.llama_grammar import LlamaGrammar  # noqa: PLC0415
+def prepare(engine: Engine, found: Told, context: int, job: dict[str, Any], sha256: str) -> dict[str, Any]:
+    """Bring the shared part into memory, from disk where it is kept; return how, and how long it took."""
+    started = time.monotonic()
+    states = States(Path(job["states"])) if job["states"] and found.static else None
+    key = (sha256, context, *engine.identity())
+    reused = states is not None and states.load(engine, key, found.static)
+    if not reused:
+        engine.read(found.static)
+    seconds = time.monotonic() - started
+    kept = reused or (states is not None and states.save(engine, key, found.static))
+    return {"static_tokens": len(found.static), "reused": reused, "kept": kept, "static_seconds": seconds}
 
-    made = [LlamaGrammar.from_string(text, verbose=False) for text in (prompt["grammar"], *prompt["covering"])]
-    held = dict.fromkeys(range(len(prompt["requests"])), made[0])
-    for turn, index in enumerate(prompt["covered"]):
-        held[index] = made[1 + turn % len(prompt["covering"])]
-    chat = "tokenizer.chat_template" in model.metadata
-    settings = {
-        "max_tokens": job["max_tokens"],
-        "temperature": job["temperature"],
-        "top_p": job["top_p"],
-        "top_k": 0,
-        "min_p": 0.0,
-        "repeat_penalty": 1.0,
-        "stop": ["\n"],
-    }
-    deadline = time.monotonic() + job["seconds"]
-    for index, request in enumerate(prompt["requests"]):
-        if time.monotonic() > deadline:
-            return
-        text = prompt["home"] + request
-        asked = {**settings, "seed": job["seed"] + index, "grammar": held[index] if job["grammar"] else None}
-        if chat:
-            messages = [{"role": "system", "content": prompt["head"]}, {"role": "user", "content": text}]
-            answer = model.create_chat_completion(messages, **asked)
-            reply = answer["choices"][0]["message"]["content"] or ""
-        else:
-            answer = model.create_completion(prompt["head"] + text, **asked)
-            reply = answer["choices"][0]["text"]
-        usage = answer["usage"]
-        yield index, reply, usage["prompt_tokens"], usage["completion_tokens"]
+
+def planned(engine: Engine, found: Told, job: dict[str, Any]) -> list[Asked]:
+    """Give every request its grammars; raises Unusable for a malformed one."""
+    prompt, count = found.prompt, len(found.requests)
+    held: dict[int, Any] = dict.fromkeys(range(count))
+    reasons = None
+    if job["grammar"]:
+        held = dict.fromkeys(range(count), compiled(engine, prompt["grammar"]))
+        covering = [compiled(engine, text) for text in prompt["covering"]]
+        held |= {index: covering[turn % len(covering)] for turn, index in enumerate(prompt["covered"])}
+        reasons = compiled(engine, prompt["reasons"]) if prompt["reasons"] else None
+    explained = set(prompt["explained"]) if prompt["reasons"] else set()
+    return [
+        Asked(index, tokens, shared, (held[index], reasons) if index in explained else (held[index],))
+        for index, (tokens, shared) in enumerate(zip(found.requests, found.shared, strict=True))
+    ]
+
+
+def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> float:
+    """Answer every request, a line to the parent for each reply; return when the first token was drawn."""
+    desk = Desk(engine, job["width"], Chances(job["temperature"], job["top_p"]), job["seed"], job["max_tokens"])
+    started = time.monotonic()
+    for reply in desk.replies(asked, started + job["seconds"]):
+        lines = [line.decode(errors="replace") for line in reply.lines]
+        say(
+            kind="reply",
+            index=reply.index,
+            text=lines[0],
+            reason=lines[1] if lines[1:] else None,
+            prompt_tokens=len(asked[reply.index].tokens) - asked[reply.index].shared,
+            generated_tokens=reply.tokens,
+            seconds=time.monotonic() - started,
+        )
+    return desk.first
+
+
+def candidates(engine: Engine, form: Form, found: Told, job: dict[str, Any]) -> list[Candidate]:
+    """Cut the replies to judge into tokens, each behind its request."""
+    out = []
+    for number, (index, text) in enumerate(job["candidates"]):
+        before = form.text(found.prompt, found.prompt["requests"][index])
+        tokens = tuple(engine.tokens(before + text, special=form.chat))
+        prompt = common((*tokens, -1), found.requests[index])
+        out.append(Candidate(number, tokens, prompt, min(found.shared[index], prompt - 1)))
+    return out
+
+
+def rank(engine: Engine, asked: list[Candidate], job: dict[str, Any]) -> None:
+    """Judge every reply, a line to the parent for each."""
+    for number, nats in ranked(engine, asked, job["width"], time.monotonic() + job["seconds"]):
+        say(kind="rank", row=number, nats=nats, tokens=len(asked[number].tokens) - asked[number].prompt)
+
+
+def work(job: dict[str, Any]) -> None:
+    """Do one job, of kind `write` or `rank`; raises Unusable."""
+    engine = Engine(job["model"], job["threads"])
+    context = min(engine.trained or DEFAULT_CONTEXT, int(job["context"]))
+    form, found = fitting(engine, context, job)
+    with Path(job["model"]).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    ranking = job["kind"] == "rank"
+    judged = candidates(engine, form, found, job) if ranking else []
+    asked = [] if ranking else planned(engine, found, job)
+    reply = job["max_tokens"] * max((len(each.lines) for each in asked), default=1) + MARGIN
+    longest = max((len(each.tokens) - each.shared for each in judged), default=0)
+    own = max(UBATCH, longest) if ranking else job["width"] * (found.longest + reply)
+    engine.open(len(found.static) + own, job["width"])
+    ready = prepare(engine, found, context, job, sha256)
+    say(kind="ready", sha256=sha256, prompt=found.prompt["name"], context=context, **ready)
+    started = time.monotonic()
+    first = started
+    if ranking:
+        rank(engine, judged, job)
+    else:
+        first = write(engine, asked, job)
+    say(
+        kind="done",
+        seconds=time.monotonic() - started,
+        first_seconds=ready["static_seconds"] + first - started,
+        whole_first_seconds=first - job["spawned"],
+    )
 
 
 def main() -> int:
@@ -117,17 +178,7 @@ def main() -> int:
     os.nice(job["nice"])
     resource.setrlimit(resource.RLIMIT_AS, (job["memory"], job["memory"]))
     try:
-        model, context = load(job)
-        prompt, tokens = fitting(model, context, job)
-        if job["grammar"]:
-            for text in (prompt["grammar"], *prompt["covering"]):
-                check_grammar(model, text)
-        digest = hashlib.sha256(Path(job["model"]).read_bytes()).hexdigest()
-        say(kind="ready", sha256=digest, prompt_tokens=tokens, context=context, prompt=prompt["name"])
-        started = time.monotonic()
-        for index, reply, read, written in replies(model, prompt, job):
-            say(kind="reply", index=index, text=reply, prompt_tokens=read, generated_tokens=written)
-        say(kind="done", seconds=time.monotonic() - started)
+        work(job)
     except Unusable as error:
         say(kind="error", reason=str(error))
         return 1
