@@ -18,6 +18,7 @@ from edge.core.gate import Decision
 from edge.core.manifest import SlotManifest
 from edge.core.metrics import Metrics, measure
 from edge.core.prompts import choose
+from edge.core.proposals import woken
 from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
 from edge.core.vocabulary import Vocabulary
@@ -226,8 +227,8 @@ class SlowLoop:
         """Train for a scene on what stays valid of the lived and on what was written, whoever wrote it."""
         split = Split.of(home, replace(target, new_device=""))
         written = [(step.device, step.control) for sequence in synthetic for step in sequence]
-        asked = choose(home.dictionary, home.sequences, target)
-        vocabulary = incumbent.scorer.vocabulary.grown([*asked, *written])
+        known = [*choose(home.dictionary, home.sequences), *woken(home.dictionary, target)]
+        vocabulary = incumbent.scorer.vocabulary.grown([*known, *written])
         return split, self._fit(split, synthetic, vocabulary, home, on_progress)
 
     def _fit(

@@ -13,8 +13,10 @@ from edge.core import prompts
 from edge.core.compress import Kept, compress
 from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
-from edge.core.filters import Sieve, mended, sift
+from edge.core.filters import Sieve, mended, sift, transitions
+from edge.core.grammar import grammar, reasons
 from edge.core.prompts import Labels, Prompt, Replies
+from edge.core.proposals import Proposal, proposals
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH, Sequence
 from edge.core.vocabulary import Vocabulary
@@ -22,7 +24,7 @@ from edge.core.vocabulary import Vocabulary
 BUDGET = 96  # distinct sequences handed to the language model
 RECONSTRUCTION_QUANTILE = 0.995  # of the home's own sequences
 RECONSTRUCTION_SLACK = 3.0  # nats; a new scene may surprise, nonsense surprises more
-COVER_EVERY = 2  # of the replies, one holds what the scene wakes, where the home has it: coverage is not left to luck
+EXPLAINED = 12  # replies whose reason is asked for, to be shown
 # What is asked first, and with what of it where a model's context is small: (pairs named, habits shown).
 SIZES = (("full", prompts.PAIRS, prompts.EXAMPLES), ("short", 24, 2), ("tiny", 8, 0))
 
@@ -124,7 +126,7 @@ def synthesize(
     Raises GenerationError where the model gives nothing.
     """
     shown = compress(home.sequences, incumbent.scores(home.sequences), BUDGET)
-    drawn = _draw(shown, count, seed)
+    drawn = proposals(shown, home.dictionary, (source, target), count, seed)
     asked = [_prompt(size, home, shown, drawn, (source, target)) for size in SIZES]
     progress = (lambda done, of: on_progress("writing the new scene", done, of)) if on_progress else None
     replies = writer.generate([prompt for prompt, _ in asked], seed=seed, temperature=temperature, on_progress=progress)
@@ -133,48 +135,30 @@ def synthesize(
     return Synthesis(sieve, replies, tuple(shown), emptied)
 
 
-def _draw(shown: Items[Kept], count: int, seed: int) -> list[Sequence]:
-    """Draw what is rewritten: every sequence shown at first, then by the square root of how often it is lived."""
-    rng = np.random.default_rng(seed)
-    first = [kept.sequence for kept in shown][:count]
-    weight = np.sqrt([kept.count for kept in shown])
-    more = rng.choice(len(shown), size=count - len(first), p=weight / weight.sum())
-    return first + [shown[row].sequence for row in more]
-
-
 def _prompt(
-    size: tuple[str, int, int], home: Home, shown: Items[Kept], drawn: Items[Sequence], scenes: tuple[Scene, Scene]
+    size: tuple[str, int, int], home: Home, shown: Items[Kept], drawn: Items[Proposal], scenes: tuple[Scene, Scene]
 ) -> tuple[Prompt, Labels]:
     name, pairs, examples = size
     source, target = scenes
-    named = prompts.choose(home.dictionary, home.sequences, target, pairs)
-    labels = Labels.of(named, home.dictionary)
+    told = prompts.choose(home.dictionary, home.sequences, pairs)
+    labels = Labels.of([*told, *(pair for each in drawn for pair in each.joining)], home.dictionary)
 
     def sayable(sequence: Sequence) -> Sequence:
         return tuple(step for step in sequence if (step.device, step.control) in labels.texts)
 
     habits = [sequence for kept in shown if (sequence := sayable(kept.sequence))][:examples]
-    requests = tuple(prompts.request_text(sayable(each), source, target, labels) for each in drawn)
-    told = prompts.devices_text(labels) + prompts.habits_text(habits, labels)
-    covering = _covering(home, target, labels)
+    follows = transitions(home.sequences) if examples else Counter()
     return Prompt(
         name=name,
         head=prompts.head(),
-        home=told,
-        requests=requests,
-        grammar=prompts.grammar(labels, home.slots),
-        covering=covering,
-        covered=tuple(range(0, len(requests), COVER_EVERY)) if covering else (),
+        home=prompts.home_text(told, habits, follows, labels),
+        requests=tuple(
+            prompts.request_text(sayable(each.sequence), source, target, labels, each.joining) for each in drawn
+        ),
+        grammar=grammar(labels, home.slots),
+        reasons=reasons(labels, target),
+        explained=tuple(range(min(EXPLAINED, len(drawn)))),
     ), labels
-
-
-def _covering(home: Home, target: Scene, labels: Labels) -> tuple[str, ...]:
-    """Return the grammars that make what a scene wakes appear: switched in one, switched and then set in the other."""
-    woken = [pair for pair in prompts.woken(home.dictionary, target) if pair in labels.texts]
-    switched = [pair for pair in woken if prompts.switches(pair)]
-    set_ = [pair for pair in woken if not prompts.switches(pair)]
-    chains = [[switched], [switched, set_]] if switched and set_ else [[woken]] if woken else []
-    return tuple(prompts.grammar(labels, home.slots, chain) for chain in chains)
 
 
 def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, labels: Labels) -> tuple[Sieve, int]:

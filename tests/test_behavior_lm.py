@@ -17,8 +17,9 @@ pytest.importorskip("gguf")
 
 from trainer import gguf_export, induction, tokenizer  # noqa: E402
 from trainer.batches import Supply, row, stack  # noqa: E402
-from trainer.corpus import COPYING, EDITING, Population, draw_source, draw_target  # noqa: E402
+from trainer.corpus import Population  # noqa: E402
 from trainer.homes.home import Home  # noqa: E402
+from trainer.lessons import COPYING, EDITING, RARITIES, draw_source, draw_target, rarities  # noqa: E402
 from trainer.network import Network, Shape, mask_of  # noqa: E402
 from trainer.training import Training, reply_loss  # noqa: E402
 
@@ -53,8 +54,35 @@ def test_a_sample_is_made_again_from_its_number():
 def test_every_reply_reads_back(samples):
     for sample in samples:
         for request in sample.requests:
-            assert read_reply(sample.answered(request), sample.labels) == request.reply
-            assert len(sample.answered(request).splitlines()) == 1
+            lines = sample.answered(request).splitlines()
+            assert read_reply(lines[0], sample.labels) == request.reply
+            assert len(lines) == 1 + request.explained
+
+
+def test_what_joins_takes_part_and_nothing_else_is_new(samples):
+    requests = [(sample, request) for sample in samples for request in sample.requests]
+    joined = [(sample, request) for sample, request in requests if request.joining]
+    assert len(joined) > len(requests) / 5
+    for sample, request in joined:
+        device = request.joining[0][0]
+        done = {(step.device, step.control) for step in request.reply if step.device == device}
+        assert done
+        assert done <= set(request.joining)
+        rest = {(step.device, step.control) for step in request.reply if step.device != device}
+        assert rest <= set(sample.told)
+
+
+def test_a_sequence_can_be_written_from_the_home_alone(samples):
+    written = [request for sample in samples for request in sample.requests if not request.sequence]
+    assert written
+    assert all(request.reply for request in written)
+
+
+def test_the_most_usual_behaviors_are_the_head(samples):
+    sequences = samples[0].habits * 3
+    found = rarities([*sequences, *(each[:1] for each in sequences)])
+    assert set(found.values()) <= set(range(len(RARITIES)))
+    assert 0 in found.values()
 
 
 def test_the_same_sequence_is_asked_for_in_several_scenes(samples):

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from edge.core.errors import GenerationError
-from edge.core.prompts import Labels, Prompt, devices_text, grammar, habits_text, head, read_reply, request_text
+from edge.core.filters import transitions
+from edge.core.grammar import grammar
+from edge.core.prompts import Labels, Prompt, head, home_text, read_reply, request_text
 from edge.core.scenes import Scene
 from edge.generator import Generator, Limits
 from tests import homes
@@ -18,7 +20,7 @@ LIMITS = Limits(seconds=60, nice=0)
 def prompt(count=4, **changes):
     scenes = Scene.parse("winter"), Scene.parse("spring")
     requests = tuple(request_text(each, *scenes, LABELS) for each in homes.sequences(count))
-    home = devices_text(LABELS) + habits_text(homes.sequences(4), LABELS)
+    home = home_text(homes.PAIRS, homes.sequences(4), transitions(homes.sequences(4)), LABELS)
     return replace(Prompt("full", head(), home, requests, grammar(LABELS)), **changes)
 
 

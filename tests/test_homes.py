@@ -160,8 +160,8 @@ def test_a_scene_changes_only_what_it_says():
         for sequence, (same, night) in variants(
             home, Scene.parse("daytime"), (Scene.parse("daytime"), Scene.parse("night")), 7, 2
         ):
-            assert sequence == same
-            assert {step.hour for step in night}.isdisjoint(DAYTIME)
+            assert sequence == same.reply()
+            assert {step.hour for step in night.reply()}.isdisjoint(DAYTIME)
 
 
 def test_the_demo_home_is_small_and_changes(tmp_path):

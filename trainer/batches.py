@@ -8,7 +8,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from trainer.corpus import COPYING, EDITING, Lesson, Population, Sample
+from trainer.corpus import Population, Sample
+from trainer.lessons import COPYING, EDITING, Lesson
 from trainer.tokenizer import BEGIN_ID
 
 ATTEMPTS = 50  # sample numbers a row may take: some homes have nothing to tell, some prefixes are too long

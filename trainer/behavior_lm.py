@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 
 from trainer import conditioning, gguf_export, induction, model_card, tokenizer, trial
 from trainer.batches import Supply
-from trainer.corpus import EDITING, Population
+from trainer.corpus import Population
+from trainer.lessons import EDITING
 from trainer.network import Network, Shape
 from trainer.training import Training
 

@@ -8,7 +8,8 @@ import torch
 from tokenizers import Tokenizer
 
 from trainer.batches import row, stack
-from trainer.corpus import EDITING, Population, Request, Sample
+from trainer.corpus import Population, Sample
+from trainer.lessons import EDITING, Request
 from trainer.network import Network
 from trainer.training import reply_loss
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from edge.core.prompts import NEW
 from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS
 
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
@@ -37,7 +36,7 @@ def load(path: Path) -> Tokenizer:
 
 def scene_words(tokenizer: Tokenizer) -> list[int]:
     """Return the ids of the words for a scene to write for; each is one token once trained on prompts."""
-    names = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES, NEW)
+    names = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES)
     cut = [tokenizer.encode(f" {name.upper()}").ids for name in names]
     return [ids[0] for ids in cut if len(ids) == 1]
 

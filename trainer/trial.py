@@ -7,10 +7,12 @@ from tempfile import TemporaryDirectory
 
 from edge.core import prompts
 from edge.core.errors import MessageError
+from edge.core.grammar import grammar
 from edge.core.scenes import COOLING, DAYTIME, HEATING, Scene
 from edge.core.sequences import Sequence
-from trainer.corpus import EDITING, Population, Request, Sample
+from trainer.corpus import Population, Sample
 from trainer.gguf_export import child
+from trainer.lessons import EDITING, Request
 
 _WRITE = """
 import json, sys, time, llama_cpp
@@ -62,7 +64,7 @@ def write(model: Path, samples: list[Sample], temperature: float) -> tuple[list[
         {
             "prefix": sample.prefix,
             "requests": [sample.asked(request) for request in sample.requests],
-            "grammar": prompts.grammar(sample.labels),
+            "grammar": grammar(sample.labels),
         }
         for sample in samples
     ]

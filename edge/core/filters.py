@@ -7,10 +7,10 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
 from edge.core.dictionary import Dictionary
+from edge.core.prompts import Follows
 from edge.core.scenes import Scene, fault
 from edge.core.sequences import LENGTH, Sequence, hours_between
 
-Pair = tuple[str, str]
 MIN_UNSEEN = 3  # this many transitions nobody makes, and more than half of a sequence's, are outlying
 
 
@@ -27,9 +27,9 @@ class Sieve:
         return dict(Counter(reason for _, reason in self.rejected))
 
 
-def transitions(sequences: Iterable[Sequence]) -> Counter[tuple[Pair, Pair]]:
+def transitions(sequences: Iterable[Sequence]) -> Follows:
     """Count how often one behavior follows another."""
-    counts: Counter[tuple[Pair, Pair]] = Counter()
+    counts: Follows = Counter()
     for sequence in sequences:
         for before, after in itertools.pairwise(sequence):
             counts[(before.device, before.control), (after.device, after.control)] += 1
@@ -97,7 +97,7 @@ def sift(
     return sieve
 
 
-def _strays(sequence: Sequence, habits: Counter[tuple[Pair, Pair]], proposed: Counter[tuple[Pair, Pair]]) -> bool:
+def _strays(sequence: Sequence, habits: Follows, proposed: Follows) -> bool:
     made = transitions([sequence])
     unseen = sum(n for pair, n in made.items() if not habits[pair] and proposed[pair] - n < MIN_UNSEEN)
     return unseen >= MIN_UNSEEN and unseen * 2 > made.total()

@@ -8,29 +8,29 @@ a reply. A device's name is free text from the network: it is data, and can neit
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from functools import cached_property
-from posixpath import commonprefix
 from typing import Any
 
 from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
-from edge.core.scenes import Scene, waking
+from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH, Sequence, Step
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-NEW = "NEW"  # stands before the name of a new device
 NOTHING = "nothing"  # the reply to a sequence of which the scene leaves nothing
+WHY, SAME, MOVED, JOINS = "why", "nothing changes", "moved", "joins"  # the words of a reason
 PAIRS = 48  # (device, control) pairs a prompt names at most
-EXAMPLES = 6  # habits a prompt shows
+EXAMPLES = 6  # habits, and transitions, a prompt shows
+
+Pair = tuple[str, str]  # device id, control
+Follows = Counter[tuple[Pair, Pair]]
 
 ROLE = "You know how people live at home."
 TASK = "Rewrite a sequence as the same people live it in the new scene."
 RULES = "Keep their habits. Use only these devices. Time goes forward. Leave out what the scene forbids."
 
 _UNSAFE = re.compile(r"[^\w .+&'/()-]|_")  # whatever could end a name, a line, a part or a rule
-_REPORT = re.compile(r"notification|refresh")  # what a device or an app does by itself
 _WHEN = re.compile(r"(?:(?:({}) )?(\d\d) )?(.+)".format("|".join(DAY_NAMES)))
 
 
@@ -85,14 +85,14 @@ class Replies:
 class Labels:
     """The words a prompt uses for (device id, control) pairs, each of them unique."""
 
-    texts: Mapping[tuple[str, str], str]
+    texts: Mapping[Pair, str]
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]], dictionary: Dictionary) -> "Labels":
+    def of(cls, pairs: Iterable[Pair], dictionary: Dictionary) -> "Labels":
         """Name the pairs by the devices' own names; equal names are numbered."""
         names: dict[str, str] = {}
         texts: dict[tuple[str, str], str] = {}
-        for device, control in pairs:
+        for device, control in dict.fromkeys(pairs):
             if device not in names:
                 described = dictionary.devices.get(device)
                 names[device] = _unused(clean(described.name if described else device), names.values())
@@ -101,7 +101,7 @@ class Labels:
         return cls(texts)
 
     @cached_property
-    def pairs(self) -> Mapping[str, tuple[str, str]]:
+    def pairs(self) -> Mapping[str, Pair]:
         """The pairs by their text."""
         return {text: pair for pair, text in self.texts.items()}
 
@@ -114,34 +114,12 @@ def _unused(text: str, taken: Iterable[str]) -> str:
     return text
 
 
-def choose(
-    dictionary: Dictionary, habits: Iterable[Sequence], scene: Scene, limit: int = PAIRS
-) -> list[tuple[str, str]]:
-    """Return the pairs a prompt names: what the scene wakes, what the home uses most, then the rest, up to `limit`."""
+def choose(dictionary: Dictionary, habits: Iterable[Sequence], limit: int = PAIRS) -> list[Pair]:
+    """Return the pairs a prompt names for every scene: what the home uses most, then the rest, up to `limit`."""
     counts = Counter((step.device, step.control) for sequence in habits for step in sequence)
-    waiting = [pair for pair in woken(dictionary, scene) if pair not in counts]
-    fresh = sorted(waiting, key=lambda pair: not switches(pair))[: limit // 3]
     used = [pair for pair, _ in counts.most_common()]
-    rest = [pair for pair in dictionary.controls if pair not in counts and pair not in fresh]
-    chosen = set([*fresh, *used, *rest][:limit])
+    chosen = set([*used, *(pair for pair in dictionary.controls if pair not in counts)][:limit])
     return [pair for pair in dict.fromkeys([*dictionary.controls, *used]) if pair in chosen]
-
-
-def woken(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:
-    """Return what people do with the devices a scene wakes in this home, a new device's among them."""
-    awake = waking(scene)
-
-    def wakes(device: str) -> bool:
-        described = dictionary.devices.get(device)
-        named = described is not None and scene.new_device in {described.id, described.name}
-        return named or dictionary.kind(device) in awake
-
-    return [pair for pair in dictionary.controls if wakes(pair[0]) and not _REPORT.search(pair[1].lower())]
-
-
-def switches(pair: tuple[str, str]) -> bool:
-    """Tell whether a control turns its device on or off: what wakes a device, before anything is set on it."""
-    return pair[1].lower().endswith((" on", " off"))
 
 
 def sequence_text(sequence: Sequence, labels: Labels) -> str:
@@ -188,74 +166,58 @@ def head() -> str:
     return f"### role\n{ROLE}\n### task\n{TASK}\n### rules\n{RULES}\n"
 
 
-def devices_text(labels: Labels) -> str:
+def devices_text(pairs: Iterable[Pair], labels: Labels) -> str:
     """Write the dictionary, one device a line, each name after a space and each control after a mark.
 
     So a tokenizer cuts them as it cuts them in a sequence, and the model can copy.
     """
+    return "### devices\n" + "".join(f"- {line}\n" for line in _device_lines(pairs, labels))
+
+
+def _device_lines(pairs: Iterable[Pair], labels: Labels) -> list[str]:
     lines: dict[str, list[str]] = {}
-    for text in labels.texts.values():
-        name, _, control = text.partition(":")
+    for pair in pairs:
+        name, _, control = labels.texts[pair].partition(":")
         lines.setdefault(name, []).append(control)
-    return "### devices\n" + "".join(f"- {name}:{'|'.join(controls)}\n" for name, controls in lines.items())
+    return [f"{name}:{'|'.join(controls)}" for name, controls in lines.items()]
 
 
-def habits_text(examples: Items[Sequence], labels: Labels) -> str:
-    """Write the home's own sequences, the most telling first."""
-    return "### habits\n" + "".join(f"{sequence_text(each, labels)}\n" for each in examples)
+def home_text(pairs: Iterable[Pair], examples: Iterable[Sequence], follows: Follows, labels: Labels) -> str:
+    """Write what is the same for every scene of a home: its devices, its habits, and what follows on what."""
+    told = [(one, other) for (one, other), _ in follows.most_common() if one != other]
+    known = [pair for pair in told if pair[0] in labels.texts and pair[1] in labels.texts][:EXAMPLES]
+    lines = ["### habits", *(sequence_text(each, labels) for each in examples)]
+    lines += ["### then", *(f"{labels.texts[one]} > {labels.texts[other]}" for one, other in known)]
+    return devices_text(pairs, labels) + "\n".join(lines) + "\n"
 
 
-def request_text(sequence: Sequence, source: Scene, target: Scene, labels: Labels) -> str:
-    """Write the request for one rewritten sequence.
+def request_text(sequence: Sequence, source: Scene, target: Scene, labels: Labels, joining: Iterable[Pair] = ()) -> str:
+    """Write the request for one sequence: rewritten into the target scene, or newly written where none is given.
 
-    The scene to write for is in capitals: other tokens than the scene left, so that they cannot be mistaken.
+    `joining`: what a device can do that is to take part (one that the scene wakes, or a new one). The scene to write
+    for is in capitals: other tokens than the scene left, so that they cannot be mistaken.
     """
-    told = " ".join(said(source)), " ".join(word.upper() for word in said(target))
-    new = f" {NEW} {clean(target.new_device)}" if target.new_device else ""
-    return f"### scene\nfrom {told[0]} to {told[1]}{new}\n{sequence_text(sequence, labels)}\n### reply\n"
+    now = " ".join(word.upper() for word in said(target))
+    asked = f"from {' '.join(said(source))} to {now}" if sequence else f"write {now}"
+    told = "".join(f" with {line}" for line in _device_lines(joining, labels))
+    gone = f" without {clean(target.removed_device)}" if target.removed_device else ""
+    given = f"{sequence_text(sequence, labels)}\n" if sequence else ""
+    return f"### scene\n{asked}{told}{gone}\n{given}### reply\n"
+
+
+def reason_text(sequence: Sequence, reply: Sequence, target: Scene, labels: Labels) -> str:
+    """Say in one line what a reply changed, and why: what is gone, what joins, whether the hours moved."""
+    before, after = ({step.device: labels.texts[step.device, step.control].partition(":")[0] for step in each}
+                     for each in (sequence, reply))  # fmt: skip
+    changes = [f"no {name}" for device, name in before.items() if device not in after]
+    changes += [f"{name} {JOINS}" for device, name in after.items() if device not in before]
+    stays = {(step.device, step.control, step.hour) for step in sequence if step.device in after}
+    moved = stays and not stays & {(step.device, step.control, step.hour) for step in reply}
+    changes += [MOVED] if moved else []
+    return f"{WHY} {', '.join(changes[:4]) or SAME}: {' '.join(said(target))}\n"
 
 
 def said(scene: Scene) -> tuple[str, ...]:
     """Return the words for a scene; a new device has none, its name follows NEW."""
     words = (scene.season, scene.part, scene.occupancy, scene.mode)
     return tuple(filter(None, words)) or ("home",)
-
-
-def grammar(labels: Labels, slots: int = 24, held: Items[Iterable[tuple[str, str]]] = ()) -> str:
-    """Return a GBNF grammar: a reply can only name the home's devices, controls and times.
-
-    `slots`: how many times of day the home tells apart (24 or 8). A reply holds one pair of each group in
-    `held` (two at most), one right after the other: the model decides which, where in the sequence and when.
-    """
-    hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
-    words = f"day ::= {_either(DAY_NAMES)}\nhour ::= {hours}\nact ::= {_either(labels.texts.values())}\n"
-    when = '(day " " hour " " | hour " ")?'
-    rules = f"next ::= {when} act\n{words}"
-    if not held:
-        begin = f'root ::= "{NOTHING}\\n" | day " " hour " " act ("; " next){{0,{LENGTH - 1}}} "\\n"\n'
-        return begin + rules
-    for number, group in enumerate(held):
-        rules += f"held{number} ::= {_either(labels.texts[pair] for pair in group)}\n"
-    then = "".join(f' "; " {when} held{number}' for number in range(1, len(held)))
-    half = LENGTH // 2 - 1
-    early = half + 1 - len(held)
-    first = f'(held0 | act ("; " next){{0,{early}}} "; " {when} held0){then}'
-    return f'root ::= day " " hour " " {first} ("; " next){{0,{half}}} "\\n"\n{rules}'
-
-
-def _either(texts: Iterable[str]) -> str:
-    """Return a rule for one of the texts, beginnings shared: llama.cpp follows every alternative at each token."""
-    groups: dict[str, list[str]] = {}
-    for text in dict.fromkeys(texts):
-        groups.setdefault(text[:1], []).append(text)
-    ends = bool(groups.pop("", []))
-    parts: list[str] = []
-    for group in groups.values():
-        shared = commonprefix(group)
-        rests = [text[len(shared) :] for text in group]
-        parts.append(f'"{_escaped(shared)}"' + (f" {_either(rests)}" if len(rests) > 1 else ""))
-    return f"({' | '.join(parts)})" + ("?" if ends else "")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

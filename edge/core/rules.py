@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge.core.dictionary import Dictionary
-from edge.core.prompts import switches, woken
+from edge.core.proposals import switches, woken
 from edge.core.scenes import DAYTIME, Scene, fault
 from edge.core.sequences import LENGTH, Sequence, Step
 

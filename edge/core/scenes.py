@@ -35,6 +35,7 @@ class Scene:
     occupancy: str = ""
     mode: str = ""
     new_device: str = ""
+    removed_device: str = ""
 
     @classmethod
     def parse(cls, name: str) -> "Scene":

@@ -10,7 +10,7 @@ from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
 from trainer.homes.home import Home
 from trainer.homes.living import lived
-from trainer.homes.rewriting import rewritten
+from trainer.homes.rewriting import Change, rewritten
 
 FIRST_YEAR = date(2025, 1, 1)
 
@@ -31,10 +31,10 @@ def live(home: Home, scene: Scene, start: date, days: int, seed: int) -> list[Be
 
 def variants(
     home: Home, source: Scene, targets: Items[Scene], days: int, seed: int
-) -> list[tuple[Sequence, tuple[Sequence, ...]]]:
-    """Return the home's sequences as lived in `source`, each with the same as lived in every target.
+) -> list[tuple[Sequence, tuple[Change, ...]]]:
+    """Return the home's sequences as lived in `source`, each with what every target makes of it.
 
-    An empty tuple means that the target scene leaves nothing of it. Half are windows of everything that
+    No step means that the target scene leaves nothing of it. Half are windows of everything that
     happens, half follow one device over several days, as the real logs do. Lengths 1 to 10.
     """
     rng = np.random.default_rng([seed, home.seed, 3])
@@ -48,4 +48,4 @@ def variants(
 
 def pairs(home: Home, source: Scene, target: Scene, days: int, seed: int) -> list[tuple[Sequence, Sequence]]:
     """Return the home's sequences as lived in `source`, each with the same as lived in `target`."""
-    return [(sequence, replies[0]) for sequence, replies in variants(home, source, (target,), days, seed)]
+    return [(sequence, changes[0].reply()) for sequence, changes in variants(home, source, (target,), days, seed)]

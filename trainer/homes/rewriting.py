@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from trainer.homes.living import Lived
 
 NEAR = 5.0  # hours between what is new in the target and the behavior it joins
 THREAD_SPAN = 6 * 24.0  # hours a sequence that follows one device may last
+FULL = 0.3  # share of windows that may be as long as windows get
+ONE_CONTROL = 0.6  # share of devices of which a sequence follows one control: real logs have 1.1 to 1.4 in each
 MOST_NEW = 4  # new behaviors a sequence takes in where it has no room of its own
 
 
@@ -25,18 +29,19 @@ def _windows(before: Items[Lived], rng: np.random.Generator) -> Iterator[list[in
             yield window
             window = []
         if not window:
-            limit = LENGTH if rng.random() < 0.4 else int(rng.integers(1, LENGTH + 1))
+            limit = LENGTH if rng.random() < FULL else min(LENGTH, int(rng.geometric(0.28)))
         window.append(place)
     if window:
         yield window
 
 
 def _threads(before: Items[Lived], rng: np.random.Generator) -> Iterator[list[int]]:
-    """Yield places that follow one device over hours or days."""
-    devices: dict[str, list[int]] = defaultdict(list)
+    """Yield places that follow one device, often one control of it, over hours or days."""
+    narrow = {device: rng.random() < ONE_CONTROL for device in dict.fromkeys(each.device for each in before)}
+    threads: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, each in enumerate(before):
-        devices[each.device].append(place)
-    for places in devices.values():
+        threads[each.device, each.control if narrow[each.device] else ""].append(place)
+    for places in threads.values():
         window: list[int] = []
         limit = 1
         for place in places:
@@ -66,28 +71,47 @@ def _joining(before: Items[Lived], after: Items[Lived]) -> dict[int, list[Lived]
     return joining
 
 
-def _steps(behaviors: Items[Lived], weekday: int) -> Sequence:
-    return tuple(
-        Step((weekday + int(each.hour // 24)) % 7, int(each.hour % 24), each.device, each.control) for each in behaviors
-    )
+def _step(each: Lived, weekday: int) -> Step:
+    return Step((weekday + int(each.hour // 24)) % 7, int(each.hour % 24), each.device, each.control)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a scene makes of a sequence: `steps` in order of time, each with whether it is new there."""
+
+    steps: tuple[tuple[Step, bool], ...]
+
+    def reply(self, joining: str | None = None) -> Sequence:
+        """Return what is lived: what stays, and of the new what one device does; None: everything new."""
+        return tuple(step for step, new in self.steps if not new or joining in {None, step.device})[:LENGTH]
+
+    def kept(self) -> Sequence:
+        """Return what stays."""
+        return tuple(step for step, new in self.steps if not new)
+
+    def new(self) -> tuple[str, ...]:
+        """Return the devices whose doing is new, once for each act."""
+        return tuple(step.device for step, new in self.steps if new)
 
 
 def rewritten(
     before: Items[Lived], after: Items[Items[Lived]], weekday: int, rng: np.random.Generator
-) -> list[tuple[Sequence, tuple[Sequence, ...]]]:
+) -> list[tuple[Sequence, tuple[Change, ...]]]:
     """Return each source sequence with what every target makes of it; `weekday` (0 Monday) is the first midnight's."""
     windows = [*_windows(before, rng), *_threads(before, rng)]
     lives = [{each.origin: each for each in target} for target in after]
+    placed = [{each.origin: _step(each, weekday) for each in life} for life in (before, *after)]
     joining = [_joining(before, target) for target in after]
-    out: list[tuple[Sequence, tuple[Sequence, ...]]] = []
+    out: list[tuple[Sequence, tuple[Change, ...]]] = []
     for window in windows:
-        source = [before[place] for place in window]
-        replies: list[Sequence] = []
-        for known, new_at in zip(lives, joining, strict=True):
-            kept = [known[each.origin] for each in source if each.origin in known]
-            new = [each for place in window for each in new_at.get(place, ())]
+        origins = [before[place].origin for place in window]
+        known_here = set(origins)
+        changes: list[Change] = []
+        for known, new_at, steps in zip(lives, joining, placed[1:], strict=True):
+            kept = [known[origin] for origin in origins if origin in known]
+            new = [each for place in window if place in new_at for each in new_at[place]]
             room = max(LENGTH - len(kept), MOST_NEW)
-            chosen = sorted([*kept, *new[:room]], key=lambda each: (each.hour, each.origin))[:LENGTH]
-            replies.append(_steps(chosen, weekday))
-        out.append((_steps(source, weekday), tuple(replies)))
+            chosen = sorted([*kept, *new[:room]], key=attrgetter("hour", "origin"))
+            changes.append(Change(tuple((steps[each.origin], each.origin not in known_here) for each in chosen)))
+        out.append((tuple(placed[0][origin] for origin in origins), tuple(changes)))
     return out

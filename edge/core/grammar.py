@@ -1,0 +1,48 @@
+"""The grammars a reply is held to: it can only name the home's devices, controls and times (GBNF, llama.cpp)."""
+
+from collections.abc import Iterable
+from posixpath import commonprefix
+
+from edge.core.prompts import DAY_NAMES, JOINS, MOVED, NOTHING, SAME, WHY, Labels, said
+from edge.core.scenes import Scene
+from edge.core.sequences import LENGTH
+
+MOST_REASONS = 4
+
+
+def grammar(labels: Labels, slots: int = 24) -> str:
+    """Return the grammar of a reply; `slots`: how many times of day the home tells apart (24 or 8)."""
+    hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
+    return (
+        f'root ::= "{NOTHING}\\n" | day " " hour " " act ("; " next){{0,{LENGTH - 1}}} "\\n"\n'
+        f'next ::= (day " " hour " " | hour " ")? act\n'
+        f"day ::= {_either(DAY_NAMES)}\nhour ::= {hours}\nact ::= {_either(labels.texts.values())}\n"
+    )
+
+
+def reasons(labels: Labels, target: Scene) -> str:
+    """Return the grammar of the line that says what a reply changed, and why."""
+    names = _either(text.partition(":")[0] for text in labels.texts.values())
+    scene = _escaped(" ".join(said(target)))
+    return (
+        f'root ::= "{WHY} " ("{SAME}" | change (", " change){{0,{MOST_REASONS - 1}}}) ": {scene}\\n"\n'
+        f'change ::= "no " name | name " {JOINS}" | "{MOVED}"\nname ::= {names}\n'
+    )
+
+
+def _either(texts: Iterable[str]) -> str:
+    """Return a rule for one of the texts, beginnings shared: llama.cpp follows every alternative at each token."""
+    groups: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        groups.setdefault(text[:1], []).append(text)
+    ends = bool(groups.pop("", []))
+    parts: list[str] = []
+    for group in groups.values():
+        shared = commonprefix(group)
+        rests = [text[len(shared) :] for text in group]
+        parts.append(f'"{_escaped(shared)}"' + (f" {_either(rests)}" if len(rests) > 1 else ""))
+    return f"({' | '.join(parts)})" + ("?" if ends else "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
