@@ -193,7 +193,7 @@ class Agent:
         target = said.over(source)
 
         def job() -> Outcome:
-            writer = self._generator = compose.writer(self.settings.llm)
+            writer = self._generator = compose.writer(self.settings.llm, self.settings.data.directory / "states")
             return slow.adapt(
                 home, incumbent, writer, source=source, target=target, now=now, on_progress=self._on_progress
             )

@@ -45,18 +45,18 @@ def synthesize_files(
         slow = compose.slow_loop(settings, Slots(Path(name)), threading.Event())
         slow.reseed(seed)
         learned = slow.learn(home, source, 0.0, on_progress=tell)
-    if learned.model is None:
-        raise RetrainError(str(learned.report.get("abandoned")))
-    made = synthesize(
-        home,
-        learned.model.scorer,
-        compose.writer(settings.llm),
-        source=source,
-        target=target.over(source),
-        count=count,
-        seed=seed,
-        on_progress=tell,
-    )
+        if learned.model is None:
+            raise RetrainError(str(learned.report.get("abandoned")))
+        made = synthesize(
+            home,
+            learned.model.scorer,
+            compose.writer(settings.llm, Path(name) / "states"),
+            source=source,
+            target=target.over(source),
+            count=count,
+            seed=seed,
+            on_progress=tell,
+        )
     out.write_text(names.lines(made.sieve.kept), encoding="utf-8")
     return {
         "from": str(source),

@@ -44,9 +44,10 @@ def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: P
     return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted)
 
 
-def writer(llm: Llm) -> Generator:
-    """Return the language model at work: the user's own file, or the shipped one."""
-    return Generator(llm.file or language_model(), Limits(seconds=llm.seconds, memory_mb=llm.memory_mb))
+def writer(llm: Llm, states: Path) -> Generator:
+    """Return the language model at work: the user's own file, or the shipped one; `states`: where it keeps prompts."""
+    limits = Limits(seconds=llm.seconds, memory_mb=llm.memory_mb)
+    return Generator(llm.file or language_model(), limits, states=states)
 
 
 def language_model() -> Path:

@@ -47,6 +47,7 @@ class Generator:
         self.states = states  # folder where the evaluated beginning of a home's prompts is kept
         self.timings: dict[str, Any] = {}  # of the last job: what was reused, seconds to the first token
         self._child: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def generate(
         self,
@@ -86,7 +87,8 @@ class Generator:
         return [found[row] for row in range(len(candidates))]
 
     def stop(self) -> None:
-        """End a running generation; it then raises GenerationError."""
+        """End a running job, which then tells what it has so far or raises GenerationError; none begins after it."""
+        self._stopped = True
         if self._child is not None:
             self._child.kill()
 
@@ -108,6 +110,8 @@ class Generator:
 
     def _run(self, job: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> str:
         """Run one job in a child, hand on its lines, and return how it ended; raises GenerationError with its own."""
+        if self._stopped:
+            raise GenerationError("it was stopped")
         self.timings = {}
         started = time.monotonic()
         with subprocess.Popen(  # the model's file and memory stay in the child

@@ -60,6 +60,7 @@ class Engine:
         chosen.n_batch, chosen.n_ubatch = chosen.n_ctx, min(UBATCH, chosen.n_ctx)
         chosen.n_seq_max = sequences + 1
         chosen.kv_unified = True  # one memory: what sequences have in common is held once
+        # On a processor flash attention took twice as long.
         chosen.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         chosen.n_threads = chosen.n_threads_batch = self.threads
         chosen.no_perf = True

@@ -107,11 +107,16 @@ def planned(engine: Engine, found: Told, job: dict[str, Any]) -> list[Asked]:
     ]
 
 
-def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> float:
-    """Answer every request, a line to the parent for each reply; return when the first token was drawn."""
+def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> dict[str, float]:
+    """Answer every request, a line to the parent for each reply; return when the first token was drawn, and the pace.
+
+    `pace`: tokens a second of one reply from its first token on, what a prompt takes left out where width is 1.
+    """
     desk = Desk(engine, job["width"], Chances(job["temperature"], job["top_p"]), job["seed"], job["max_tokens"])
     started = time.monotonic()
+    tokens, seconds = 0, 0.0
     for reply in desk.replies(asked, started + job["seconds"]):
+        tokens, seconds = tokens + reply.tokens - 1, seconds + reply.seconds
         lines = [line.decode(errors="replace") for line in reply.lines]
         say(
             kind="reply",
@@ -122,15 +127,17 @@ def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> float:
             generated_tokens=reply.tokens,
             seconds=time.monotonic() - started,
         )
-    return desk.first
+    return {"first": desk.first, "pace": tokens / seconds if seconds else 0.0}
 
 
-def candidates(engine: Engine, form: Form, found: Told, job: dict[str, Any]) -> list[Candidate]:
-    """Cut the replies to judge into tokens, each behind its request."""
+def candidates(engine: Engine, form: Form, found: Told, job: dict[str, Any], context: int) -> list[Candidate]:
+    """Cut the replies to judge into tokens, each behind its request; raises Unusable for one too long."""
     out = []
     for number, (index, text) in enumerate(job["candidates"]):
         before = form.text(found.prompt, found.prompt["requests"][index])
         tokens = tuple(engine.tokens(before + text, special=form.chat))
+        if len(tokens) > context:
+            raise Unusable(f"a reply to judge needs {len(tokens)} tokens, the model's context holds {context}")
         prompt = common((*tokens, -1), found.requests[index])
         out.append(Candidate(number, tokens, prompt, min(found.shared[index], prompt - 1)))
     return out
@@ -150,7 +157,7 @@ def work(job: dict[str, Any]) -> None:
     with Path(job["model"]).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     ranking = job["kind"] == "rank"
-    judged = candidates(engine, form, found, job) if ranking else []
+    judged = candidates(engine, form, found, job, context) if ranking else []
     asked = [] if ranking else planned(engine, found, job)
     reply = job["max_tokens"] * max((len(each.lines) for each in asked), default=1) + MARGIN
     longest = max((len(each.tokens) - each.shared for each in judged), default=0)
@@ -159,16 +166,18 @@ def work(job: dict[str, Any]) -> None:
     ready = prepare(engine, found, context, job, sha256)
     say(kind="ready", sha256=sha256, prompt=found.prompt["name"], context=context, **ready)
     started = time.monotonic()
-    first = started
     if ranking:
         rank(engine, judged, job)
-    else:
-        first = write(engine, asked, job)
+        say(kind="done", seconds=time.monotonic() - started)
+        return
+    measured = write(engine, asked, job)
+    first = measured.pop("first")
     say(
         kind="done",
         seconds=time.monotonic() - started,
         first_seconds=ready["static_seconds"] + first - started,
         whole_first_seconds=first - job["spawned"],
+        **measured,
     )
 
 

@@ -28,11 +28,12 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What was written for one request; `tokens` counts all lines."""
+    """What was written for one request; `tokens` counts all lines, `seconds` last from its first token on."""
 
     index: int
     lines: list[bytes] = field(default_factory=lambda: [b""])
     tokens: int = 0
+    seconds: float = 0.0
 
 
 def common(tokens: Items[int], static: Items[int]) -> int:
@@ -50,6 +51,7 @@ class _Slot:
         self.waiting = [*asked.tokens[asked.shared :]]  # what is to be evaluated before the next draw
         self.place = asked.shared
         self.row = 0
+        self.begun = 0.0
         sampler.hold(asked.lines[0])
 
     def rows(self, before: int) -> list[Row]:
@@ -65,7 +67,9 @@ class _Slot:
     def step(self, engine: Engine, limit: int) -> bool:
         """Draw one token; tell whether the reply is done."""
         token = self.sampler.draw(self.row)
-        self.reply.tokens += 1
+        now = time.monotonic()
+        self.begun = self.begun or now
+        self.reply.tokens, self.reply.seconds = self.reply.tokens + 1, now - self.begun
         if engine.ends(token):
             return True
         written, newline, _ = engine.piece(token).partition(b"\n")
