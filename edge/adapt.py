@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import gate
-from edge.core.calibration import alpha_for
+from edge.core.calibration import Limits, alpha_for
 from edge.core.errors import ArtifactError, EdgeError, GenerationError, RetrainError
 from edge.core.gate import Decision
 from edge.core.manifest import SlotManifest
@@ -21,6 +21,7 @@ from edge.core.prompts import choose
 from edge.core.proposals import woken
 from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
+from edge.core.verdicts import UNUSUAL
 from edge.core.vocabulary import Vocabulary
 from edge.fit import Fitted, Retraining, ScorerOf, Split, fit
 from edge.synthesis import Home, Progress, Scoring, Writing, synthesize
@@ -50,13 +51,12 @@ class Slotting(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """A model at work: its slot, what scores with it, and when it alarms (nats; a share alpha of normals)."""
+    """A model at work: its slot, what scores with it, and the limits beyond which it alarms."""
 
     slot: str
     scene: str
     scorer: Scoring
-    threshold: float
-    alpha: float
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class SlowLoop:
         """Load a slot; raises ArtifactError where it is not healthy."""
         manifest, parameters = self._slots.load(name)
         scorer = self._scorer_of(parameters, manifest.vocabulary)
-        return Model(name, manifest.scene, scorer, manifest.threshold, manifest.alpha)
+        return Model(name, manifest.scene, scorer, manifest.limits)
 
     def learn(
         self, home: Home, scene: Scene, now: float, incumbent: Model | None = None, on_progress: Progress | None = None
@@ -119,10 +119,10 @@ class SlowLoop:
             fitted = self._fit(split, (), vocabulary, home, on_progress)
         except (RetrainError, ArtifactError) as error:
             return Outcome(None, {"abandoned": str(error)})
-        metrics = self._measure(fitted.scorer, fitted.threshold.value, split, home)
+        metrics = self._measure(fitted.scorer, fitted.limits, split, home)
         report: dict[str, Any] = {"retrain": fitted.report(), "metrics": asdict(metrics)}
         if incumbent is not None:
-            decision = gate.decide(self._measure(incumbent.scorer, incumbent.threshold, split, home), metrics)
+            decision = gate.decide(self._measure(incumbent.scorer, incumbent.limits, split, home), metrics)
             report["gate"] = asdict(decision)
             if not decision.accepted:
                 return Outcome(None, report)
@@ -210,8 +210,8 @@ class SlowLoop:
         report["source"] = {"lived": len(home.sequences), "valid_in_scene": sum(map(len, asdict(split).values()))}
         report["retrain"] = fitted.report()
         decision = gate.decide(
-            self._measure(incumbent.scorer, incumbent.threshold, split, home),
-            self._measure(fitted.scorer, fitted.threshold.value, split, home),
+            self._measure(incumbent.scorer, incumbent.limits, split, home),
+            self._measure(fitted.scorer, fitted.limits, split, home),
         )
         report["gate"] = asdict(decision)
         return (fitted, decision) if decision.accepted else None
@@ -249,10 +249,11 @@ class SlowLoop:
         except EdgeError as error:
             raise RetrainError(str(error)) from error
 
-    def _measure(self, scorer: Scoring, threshold: float, split: Split, home: Home) -> Metrics:
+    def _measure(self, scorer: Scoring, limits: Limits, split: Split, home: Home) -> Metrics:
         """Measure a model on real held-out sequences and anomalies injected into them."""
         wrong = gate.inject(split.measure, home.dictionary.controls, self.plan.seed)
-        return measure(scorer.scores(split.measure), scorer.scores(wrong), threshold)
+        normal, odd = (limits.scores(scorer.surprise(each)) for each in (split.measure, wrong))
+        return measure(normal, odd, UNUSUAL)
 
     def _store(self, fitted: Fitted, scene: str, origin: Any, metrics: Metrics, now: float) -> str:
         name, version = self._base
@@ -262,9 +263,7 @@ class SlowLoop:
             model=name,
             model_version=version,
             vocabulary=fitted.scorer.vocabulary,
-            threshold=fitted.threshold.value,
-            alpha=fitted.threshold.alpha,
-            n_calibration=fitted.threshold.n,
+            limits=fitted.limits,
             metrics={key: float(value) for key, value in asdict(metrics).items() if np.isfinite(value)},
             origin=origin,
             steps=fitted.trained.steps,
@@ -274,4 +273,4 @@ class SlowLoop:
 
 
 def _model(name: str, scene: str, fitted: Fitted) -> Model:
-    return Model(name, scene, fitted.scorer, fitted.threshold.value, fitted.threshold.alpha)
+    return Model(name, scene, fitted.scorer, fitted.limits)

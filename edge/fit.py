@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import calibration
-from edge.core.calibration import Threshold
+from edge.core.calibration import Limits
 from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
 from edge.core.scenes import Scene, valid_runs
 from edge.core.sequences import Sequence, tokens
@@ -77,10 +77,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A candidate: its parameters and the scorer that runs them, its threshold, how it was trained."""
+    """A candidate: its parameters and the scorer that runs them, its limits, how it was trained."""
 
     scorer: Scoring
-    threshold: Threshold
+    limits: Limits
     trained: Trained
 
     def report(self) -> dict[str, Any]:
@@ -104,9 +104,9 @@ def fit(
     seed: int,
     on_progress: Progress | None = None,
 ) -> Fitted:
-    """Train on real and synthetic sequences and fit the alarm threshold on held-out ones.
+    """Train on real and synthetic sequences and fit the limits on held-out ones.
 
-    The threshold is fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
+    The limits are fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
     ones beside them. Quality is measured elsewhere (the gate), on real sequences only.
     """
     marked = list(zip(synthetic, roles(len(synthetic)), strict=True))
@@ -120,15 +120,15 @@ def fit(
         on_progress=progress,
     )
     scorer = scorer_of(trained.parameters, vocabulary)
-    scores = scorer.scores([*split.calibrate, *unseen])
-    threshold = calibration.calibrate(scores, alpha, _weights(len(split.calibrate), len(unseen)))
-    return Fitted(scorer, threshold, trained)
+    surprise = scorer.surprise([*split.calibrate, *unseen])
+    limits = calibration.calibrate(surprise, alpha, _weights(len(split.calibrate), len(unseen)))
+    return Fitted(scorer, limits, trained)
 
 
 def _weights(real: int, synthetic: int) -> NDArray[np.float32]:
     """Return what each sequence weighs, on average one: all alike, or each group its share.
 
-    The same for training and for the threshold: what the new scene is thought to bring is one thing.
+    The same for training and for the limits: what the new scene is thought to bring is one thing.
     """
     if not real or not synthetic:
         return np.ones(real + synthetic, np.float32)

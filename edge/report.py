@@ -57,7 +57,7 @@ def _slots(settings: Settings) -> dict[str, Any]:
     return {
         "slot": healthy.name,
         "slots": len(slots.names()),
-        "threshold": round(healthy.manifest.threshold, 3),
+        "limits": {"what": round(healthy.manifest.limits.what, 2), "when": round(healthy.manifest.limits.when, 2)},
         "problem": healthy.reason or "",
     }
 

@@ -20,7 +20,7 @@ from edge.core.errors import MessageError
 from edge.core.events import CLOCK_SET, Event, Message
 from edge.core.gate import Trial
 from edge.core.sequences import LENGTH, Sequence, belongs, step_of
-from edge.core.verdicts import Alert, Verdict, judge
+from edge.core.verdicts import UNUSUAL, Alert, Verdict, judge
 
 RECENT = 100  # finished sequences the drift of the scores is judged on
 
@@ -109,7 +109,7 @@ class Watch:
 
     def drifting(self) -> bool:
         """Tell whether sequences alarm far more often than the model was calibrated for."""
-        return self.model is not None and drifting(sum(self._alarms), len(self._alarms), self.model.alpha)
+        return self.model is not None and drifting(sum(self._alarms), len(self._alarms), self.model.limits.alpha)
 
     def handle(self, messages: Items[Message]) -> int:
         """Take a batch through the whole loop; return how many behaviors it held. Raises StoreError."""
@@ -138,7 +138,7 @@ class Watch:
         self._publish("behavior", told)
         if verdict.alert:
             self.window.alarmed = True
-            alert = Alert(behavior.time, row, verdict.score, verdict.threshold, verdict.sentence)
+            alert = Alert(behavior.time, row, verdict.score, UNUSUAL, verdict.sentence)
             self._publish("alert", {"alert": self._store.add_alert(alert), "sentence": verdict.sentence, **told})
 
     def _entry(self, message: Message) -> Entry:
@@ -162,11 +162,11 @@ class Watch:
     def _verdict(self, model: Model, steps: Sequence, *, silent: bool) -> Verdict:
         newest = model.scorer.newest(steps)
         expected: list[tuple[tuple[str, str], float]] = []
-        if newest.what + newest.when > model.threshold and not silent and len(steps) > 1:
+        if model.limits.score(newest.what, newest.when) > UNUSUAL and not silent and len(steps) > 1:
             expected = model.scorer.predict(steps[:-1], 3)
         dictionary = Dictionary(self.devices, ())
         surprise = (newest.what, newest.when)
-        return judge(steps[-1], surprise, model.threshold, dictionary=dictionary, expected=expected, silent=silent)
+        return judge(steps[-1], surprise, model.limits, dictionary=dictionary, expected=expected, silent=silent)
 
     def _finish(self, window: Window) -> None:
         """Count a finished sequence; score it with both models while one is on probation."""
@@ -182,7 +182,7 @@ class Watch:
             "device": behavior.device,
             "control": behavior.control,
             "score": round(verdict.score, 3),
-            "threshold": round(verdict.threshold, 3),
+            "threshold": UNUSUAL,
             "unusual": verdict.unusual,
             "next": [{"device": pair[0], "control": pair[1], "probability": round(p, 3)} for pair, p in likely],
             "model": model.slot,

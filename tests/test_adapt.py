@@ -63,7 +63,8 @@ def make(folder, steps=150):
 def test_the_first_model_knows_the_home(learned, home):
     _, model = learned
     wrong = [tuple(replace(each, hour=3) for each in sequence) for sequence in home.sequences[:40]]
-    assert np.median(model.scorer.scores(wrong)) > model.threshold > np.median(model.scorer.scores(home.sequences))
+    wrong, right = (model.limits.scores(model.scorer.surprise(each)) for each in (wrong, home.sequences))
+    assert np.median(wrong) > 1 > np.median(right)
 
 
 def test_an_adaptation_goes_through_every_step_and_swaps(learned, home, tmp_path):

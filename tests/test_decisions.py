@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.calibration import MAX_ALPHA, MIN_ALPHA, alpha_for, calibrate, drifting
+from edge.core.calibration import MAX_ALPHA, MIN_ALPHA, Limits, alpha_for, calibrate, drifting
 from edge.core.compress import compress
 from edge.core.errors import EdgeError
 from edge.core.filters import impossible, sift
@@ -18,6 +18,13 @@ from tests import homes
 
 lived = st.lists(st.sampled_from(homes.sequences(60)), min_size=1, max_size=80)
 scores = st.lists(st.floats(0, 50), min_size=1, max_size=200).map(np.array)
+nats = st.lists(st.tuples(st.floats(1, 50), st.floats(1, 50)), min_size=1, max_size=100).map(np.array)
+LIMITS = Limits(8.0, 4.0, 0.05, 100)
+
+
+def surprises(values):
+    """Return the surprise of as many sequences of one step."""
+    return [row[None] for row in values]
 
 
 @given(lived, st.integers(1, 30))
@@ -47,31 +54,38 @@ def test_the_conformal_promise_holds_on_fresh_days():
     rng = np.random.default_rng(0)
     over = []
     for _ in range(400):
-        draw = rng.gamma(2.0, size=120)
-        over.append(float((rng.gamma(2.0, size=200) > calibrate(draw, 0.05).value).mean()))
-    # Expected: 6/121; three standard errors of this simulation are 0.003.
-    assert 0.04 < np.mean(over) <= 0.053
+        limits = calibrate(surprises(rng.gamma(2.0, size=(120, 2))), 0.05)
+        over.append(float((limits.scores(surprises(rng.gamma(2.0, size=(200, 2)))) > 1.0).mean()))
+    # Expected: 6/121, and a little for the scales, which are fitted on the same sequences.
+    assert 0.04 < np.mean(over) <= 0.056
 
 
-@given(scores, st.floats(MIN_ALPHA, MAX_ALPHA))
-def test_a_threshold_is_one_of_the_scores(values, alpha):
-    found = calibrate(values, alpha)
-    assert found.value in values
+@given(nats, st.floats(MIN_ALPHA, MAX_ALPHA))
+def test_one_of_the_sequences_lies_on_a_limit(values, alpha):
+    found = calibrate(surprises(values), alpha)
     assert found.n == len(values)
+    assert min(np.abs(found.scores(surprises(values)) - 1.0)) < 1e-9
 
 
-@given(scores, st.floats(MIN_ALPHA, MAX_ALPHA), st.integers(1, 5))
-def test_a_weight_is_as_many_equal_scores(values, alpha, times):
-    weighted = calibrate(values, alpha, np.full(len(values), float(times)))
-    assert weighted == calibrate(values, alpha)
-    few = np.concatenate([values, np.full(3, 99.0)])
+@given(nats, st.floats(MIN_ALPHA, MAX_ALPHA), st.integers(1, 5))
+def test_a_weight_is_as_many_equal_sequences(values, alpha, times):
+    weighted = calibrate(surprises(values), alpha, np.full(len(values), float(times)))
+    assert weighted == calibrate(surprises(values), alpha)
+    few = np.concatenate([values, np.full((3, 2), 99.0)])
     half = np.concatenate([np.full(len(values), 1 / len(values)), np.full(3, 1 / 3)])
-    assert calibrate(few, alpha, half).value == 99.0
+    assert calibrate(surprises(few), alpha, half).what == 99.0
+
+
+@given(nats, st.floats(0.1, 10))
+def test_each_field_is_on_its_own_scale(values, factor):
+    scaled = values * np.array([1.0, factor])
+    before, after = calibrate(surprises(values), 0.05), calibrate(surprises(scaled), 0.05)
+    assert after.scores(surprises(scaled)) == pytest.approx(before.scores(surprises(values)))
 
 
 def test_nothing_to_calibrate_on():
     with pytest.raises(EdgeError):
-        calibrate(np.array([np.nan]), 0.05)
+        calibrate(surprises(np.full((2, 2), np.nan)), 0.05)
 
 
 @given(st.floats(0.01, 100), st.floats(0, 1000))
@@ -197,11 +211,11 @@ def test_a_forgotten_heater_is_cut_out_and_a_heated_day_is_refused():
 def test_a_verdict_says_what_was_odd_and_what_was_expected():
     step = homes.step(0, 3, 2)
     expected = [(homes.PAIRS[0], 0.7), (homes.PAIRS[1], 0.2)]
-    odd = judge(step, (1.0, 9.0), 8.0, dictionary=homes.HOME, expected=expected, silent=False)
+    odd = judge(step, (5.0, 4.5), LIMITS, dictionary=homes.HOME, expected=expected, silent=False)
     assert odd.alert
     assert odd.sentence == (
         "Kettle state ON on Monday at 03h is not done at this time here; "
         "expected rather Hall lamp state ON (70%), Hall lamp state OFF (20%)."
     )
-    assert not judge(step, (1.0, 9.0), 8.0, dictionary=homes.HOME, expected=expected, silent=True).alert
-    assert not judge(step, (1.0, 1.0), 8.0, dictionary=homes.HOME, expected=expected, silent=False).unusual
+    assert not judge(step, (5.0, 4.5), LIMITS, dictionary=homes.HOME, expected=expected, silent=True).alert
+    assert not judge(step, (7.0, 3.0), LIMITS, dictionary=homes.HOME, expected=expected, silent=False).unusual

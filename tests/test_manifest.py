@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from edge.core.calibration import Limits
 from edge.core.errors import ArtifactError
 from edge.core.manifest import ModelManifest, SlotManifest
 from edge.core.vocabulary import Vocabulary
@@ -32,9 +33,7 @@ MANIFESTS = st.builds(
     model_version=st.integers(1, 99),
     sha256=HASHES,
     vocabulary=vocabularies(),
-    threshold=FINITE,
-    alpha=st.floats(0.001, 0.5),
-    n_calibration=st.integers(0, 10**6),
+    limits=st.builds(Limits, st.floats(0.05, 50), st.floats(0.05, 50), st.floats(0.001, 0.5), st.integers(0, 10**6)),
     metrics=st.dictionaries(NAMES, FINITE, max_size=4),
     origin=st.sampled_from(["learned", "adapted"]),
     steps=st.integers(0, 10**6),
@@ -48,9 +47,7 @@ SMALL = SlotManifest(
     model_version=1,
     sha256="0" * 64,
     vocabulary=Vocabulary(slots=8).grown([("lamp", "switch on"), ("lamp", "switch off"), ("Küche", "an")]),
-    threshold=7.5,
-    alpha=0.01,
-    n_calibration=120,
+    limits=Limits(7.5, 3.5, 0.01, 120),
     metrics={"auroc": 0.9},
     origin="learned",
     steps=600,
@@ -89,10 +86,11 @@ def test_any_bytes_are_refused(content: bytes) -> None:
     [
         ({"extra": 1}, "extra"),
         ({"name": "../0001"}, "name"),
-        ({"threshold": "7"}, "threshold"),
-        ({"threshold": None}, "threshold"),
-        ({"alpha": 0}, "alpha"),
-        ({"alpha": 1}, "alpha"),
+        ({"limits": 7}, "limits"),
+        ({"limits": None}, "limits"),
+        ({"limits": {"what": "7", "when": 3.5, "alpha": 0.01, "n": 120}}, "what"),
+        ({"limits": {"what": 7.5, "when": 0.0, "alpha": 0.01, "n": 120}}, "limits that are none"),
+        ({"limits": {"what": 7.5, "when": 3.5, "alpha": 1.0, "n": 120}}, "limits that are none"),
         ({"seconds": -1}, "seconds"),
         ({"sha256": "0" * 63}, "sha256"),
         ({"origin": "stolen"}, "origin"),

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import slots as module
+from edge.core.calibration import Limits
 from edge.core.errors import ArtifactError
 from edge.core.manifest import SlotManifest
 from edge.core.vocabulary import Vocabulary
@@ -29,9 +30,7 @@ def manifest(scene: str = "winter") -> SlotManifest:
         model="detector",
         model_version=1,
         vocabulary=VOCABULARY,
-        threshold=7.5,
-        alpha=0.01,
-        n_calibration=10,
+        limits=Limits(7.5, 3.5, 0.01, 10),
         origin="learned",
         steps=1,
         seconds=0.1,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge.adapt import Model
+from edge.core.calibration import Limits
 from edge.core.errors import StoreError
 from edge.core.events import Message
 from edge.core.vocabulary import Vocabulary
@@ -14,6 +15,9 @@ from edge.scorer import Newest
 from edge.store import Store
 from edge.watch import Watch, Window
 from tests import homes
+
+
+LIMITS = Limits(5.0, 5.0, 0.05, 100)
 
 
 class Fixed:
@@ -40,7 +44,7 @@ def heard(tmp_path):
     source = Dialects([dialect("generic", {"topic": "home/{device}"})])
     acknowledged, published = [], []
     watch = Watch(store, acknowledged.extend, lambda topic, body: published.append((topic, body)), source, UTC)
-    watch.model = Model("0001", "winter", Fixed("heat1"), 5.0, 0.05)
+    watch.model = Model("0001", "winter", Fixed("heat1"), LIMITS)
     yield watch, store, acknowledged, published
     store.close()
 
@@ -113,7 +117,7 @@ def test_nothing_is_acknowledged_that_is_not_on_disk(heard, monkeypatch):
 
 def test_the_shadow_scores_and_alerts_nobody(heard):
     watch, _, _, published = heard
-    watch.shadow = Model("0000", "winter", Fixed("lamp1"), 5.0, 0.05)
+    watch.shadow = Model("0000", "winter", Fixed("lamp1"), LIMITS)
     for day in range(4):
         watch.handle([message(homes.MONDAY + day * 86400)])
     assert not [topic for topic, _ in published if topic == "alert"]

@@ -1,10 +1,11 @@
-"""Scores to an alarm threshold, by split conformal prediction.
+"""Surprise to limits beyond which somebody is told, by split conformal prediction.
 
-Of sequences exchangeable with the calibration set, at most a share alpha scores above the threshold
+Of sequences exchangeable with the calibration set, at most a share alpha is beyond them
 (Vovk et al., Algorithmic Learning in a Random World, 2005: the (n+1)(1-alpha)-th smallest score).
 """
 
 import math
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +15,31 @@ from edge.core.errors import EdgeError
 
 MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own sequences
 MIN_ALPHA = 0.001
+SCALE = 0.95  # the quantile that makes what and when comparable
+LEAST = 0.05  # nats; a limit of nothing would call every other hour unusual
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """Alarm above `value` nats; `alpha` the share of normal sequences above it, from `n` calibration scores."""
+class Limits:
+    """How surprising what is done, and when, may be, in nats; `alpha` of normal sequences are beyond, seen on `n`.
 
-    value: float
+    Each of the two on its own scale: which rare thing people do is always a surprise, at which hour hardly ever, and
+    in a sum the first would drown the second.
+    """
+
+    what: float
+    when: float
     alpha: float
     n: int
+
+    def score(self, what: float, when: float) -> float:
+        """Return how many times its limit the odder of the two is; above 1 is unusual."""
+        return max(what / self.what, when / self.when)
+
+    def scores(self, surprise: Items[NDArray[np.floating]]) -> NDArray[np.float64]:
+        """Return each sequence's score (n,): that of its oddest step. `surprise`: (steps, 2) nats a sequence."""
+        scale = np.array([self.what, self.when])
+        return np.array([float((steps / scale).max()) for steps in surprise])
 
 
 def alpha_for(alarms_per_week: float, sequences_per_week: float) -> float:
@@ -30,23 +47,31 @@ def alpha_for(alarms_per_week: float, sequences_per_week: float) -> float:
     return float(np.clip(alarms_per_week / max(sequences_per_week, 1e-9), MIN_ALPHA, MAX_ALPHA))
 
 
-def calibrate(scores: NDArray[np.floating], alpha: float, weight: NDArray[np.floating] | None = None) -> Threshold:
-    """Fit the threshold on scores (n,) of normal sequences the model has not seen; raises EdgeError for none.
+def calibrate(
+    surprise: Items[NDArray[np.floating]], alpha: float, weight: NDArray[np.floating] | None = None
+) -> Limits:
+    """Fit the limits on the surprise of normal sequences the model has not seen; raises EdgeError for none.
 
-    `weight` (n,): how much of the days to come each stands for, by default all alike (weighted conformal
-    prediction, Tibshirani et al., NeurIPS 2019). With fewer than 1/alpha - 1 scores no finite threshold has
-    the guarantee: the highest score is taken.
+    `surprise`: (steps, 2) nats a sequence, of what and of when. `weight` (n,): how much of the days to come each
+    sequence stands for, by default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). The
+    two scales are the SCALE quantiles of the same sequences; their common factor is conformal.
     """
-    finite = np.isfinite(scores)
-    if not finite.any():
+    most = np.array([steps.max(0) for steps in surprise if np.isfinite(steps).all()]).reshape(-1, 2)
+    if not len(most):
         raise EdgeError("no sequence to calibrate on")
-    order = np.argsort(scores[finite], kind="stable")
-    ordered = scores[finite][order]
-    share = np.ones(ordered.size) if weight is None else weight[finite][order]
-    # One more score, that of the day to come, weighs as an average one and lies above all.
-    reached = np.cumsum(share) / (share.sum() + share.mean())
-    rank = int(np.searchsorted(reached, 1 - alpha - 1e-12))
-    return Threshold(float(ordered[min(rank, ordered.size - 1)]), alpha, int(ordered.size))
+    whole = np.array([bool(np.isfinite(steps).all()) for steps in surprise])
+    share = np.ones(len(most)) if weight is None else np.asarray(weight, np.float64)[whole]
+    scale = np.maximum([_reached(most[:, part], share, SCALE) for part in (0, 1)], LEAST)
+    # One more sequence, that of the day to come, weighs as an average one and lies above all.
+    factor = _reached((most / scale).max(1), share, (1 - alpha) * (1 + share.mean() / share.sum()))
+    return Limits(float(scale[0] * factor), float(scale[1] * factor), alpha, len(most))
+
+
+def _reached(values: NDArray[np.floating], share: NDArray[np.floating], level: float) -> float:
+    """Return the smallest value up to which lies a share `level` of the weight; the highest where none is enough."""
+    order = np.argsort(values, kind="stable")
+    rank = int(np.searchsorted(np.cumsum(share[order]) / share.sum(), level - 1e-12))
+    return float(values[order][min(rank, len(values) - 1)])
 
 
 def drifting(alarms: int, sequences: int, alpha: float) -> bool:

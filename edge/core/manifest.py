@@ -1,9 +1,11 @@
 """What a model says about itself: the shipped model's manifest and a slot's. Anything malformed is an ArtifactError."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
 
+from edge.core.calibration import Limits
 from edge.core.errors import ArtifactError
 from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST, Vocabulary
 
@@ -62,8 +64,7 @@ class ModelManifest(_Manifest):
 class SlotManifest(_Manifest):
     """A model of one home for one scene. `Slots.write` fills in `name` and `sha256` (of parameters.npy).
 
-    `created`: seconds since the epoch; `threshold`: nats above which a sequence alarms, fitted at the
-    false alarm share `alpha` on `n_calibration` real sequences; `seconds`: what training took.
+    `created`: seconds since the epoch; `limits`: what a sequence may surprise by; `seconds`: what training took.
     """
 
     name: SlotName | Literal[""] = ""
@@ -73,17 +74,18 @@ class SlotManifest(_Manifest):
     model_version: PositiveInt
     sha256: Hash | Literal[""] = ""
     vocabulary: Vocabulary
-    threshold: float
-    alpha: Annotated[float, Field(gt=0, lt=1)]
-    n_calibration: Annotated[int, Field(ge=0)]
+    limits: Limits
     metrics: dict[str, float] = {}
     origin: Literal["learned", "adapted"]
     steps: Annotated[int, Field(ge=0)]
     seconds: NonNegativeFloat
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
-        """Refuse a vocabulary that names a row twice, or has more names than the graphs have rows."""
+    def _fits(self) -> Self:
+        """Refuse limits that limit nothing, and a vocabulary that the graphs do not have the rows for."""
+        limits = self.limits
+        if not (0 < limits.what < math.inf and 0 < limits.when < math.inf and 0 < limits.alpha < 1 and limits.n >= 0):
+            raise ValueError("limits that are none")
         devices, controls = self.vocabulary.devices, self.vocabulary.controls
         if len(devices) > DEVICE_ROWS - FIRST or len(controls) > CONTROL_ROWS - FIRST:
             raise ValueError("more names than rows")

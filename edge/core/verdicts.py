@@ -1,34 +1,29 @@
-"""Score and threshold to a verdict, with the why in one sentence."""
+"""Surprise and limits to a verdict, with the why in one sentence."""
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
+from edge.core.calibration import Limits
 from edge.core.dictionary import Dictionary
 from edge.core.prompts import clean
 from edge.core.sequences import Step
 
 DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+UNUSUAL = 1.0  # the score above which a behavior is unusual
 ODD_FIELD = {"what": "is not what follows here", "when": "is not done at this time here"}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a behavior means: `unusual` beyond the threshold; `alert` only where somebody is to be told.
+    """What a behavior means: `unusual` beyond the limits; `alert` only where somebody is to be told.
 
-    `what` and `when` are the surprise in nats of the control and of its time.
+    `score`: how many times its limit the odder of what was done and when is.
     """
 
     unusual: bool
     alert: bool
-    what: float
-    when: float
-    threshold: float
+    score: float
     sentence: str = ""
-
-    @property
-    def score(self) -> float:
-        """The behavior's surprise in nats."""
-        return self.what + self.when
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +42,18 @@ class Alert:
 def judge(
     step: Step,
     surprise: tuple[float, float],
-    threshold: float,
+    limits: Limits,
     *,
     dictionary: Dictionary,
     expected: Items[tuple[tuple[str, str], float]],
     silent: bool,
 ) -> Verdict:
     """Judge the newest behavior. `expected`: the most probable instead; `silent`: already told."""
-    what, when = surprise
-    if what + when <= threshold:
-        return Verdict(False, False, what, when, threshold)
-    sentence = explain(step, surprise, dictionary, expected)
-    return Verdict(True, not silent, what, when, threshold, sentence)
+    score = limits.score(*surprise)
+    if score <= UNUSUAL:
+        return Verdict(False, False, score)
+    relative = surprise[0] / limits.what, surprise[1] / limits.when
+    return Verdict(True, not silent, score, explain(step, relative, dictionary, expected))
 
 
 def explain(
@@ -67,7 +62,7 @@ def explain(
     dictionary: Dictionary,
     expected: Items[tuple[tuple[str, str], float]],
 ) -> str:
-    """Say in one sentence what was odd and what was expected instead."""
+    """Say in one sentence what was odd and what was expected instead; `surprise` of what and when, comparable."""
     odd = ODD_FIELD["what" if surprise[0] >= surprise[1] else "when"]
     told = f"{_name(step.device, dictionary)} {clean(step.control)} on {DAY_NAMES[step.day]} at {step.hour:02d}h {odd}"
     likely = [

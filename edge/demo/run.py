@@ -9,11 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.adapt import Model as Live
 from edge.agent import TICK, Agent
 from edge.core.behaviors import Behavior
 from edge.core.errors import EdgeError
 from edge.core.metrics import measure, rate_at_recall
+from edge.core.verdicts import UNUSUAL
 from edge.demo import broker
 from edge.demo.recorded import Recorded
 from edge.mqtt import Session
@@ -157,18 +161,19 @@ def _ask(agent: Agent, publisher: Session, topic: str, payload: str) -> None:
 
 def judge(model: Live, recorded: Recorded) -> dict[str, float]:
     """Judge a model on real sequences of the new scene, all fields: alarms, and the rank of what comes next."""
-    normal, attack = model.scorer.scores(recorded.normal), model.scorer.scores(recorded.attack)
-    found = asdict(measure(normal, attack, model.threshold))
+    found = asdict(measure(*_scores(model, recorded), UNUSUAL))
     found["hit_rate_at_10"] = hit_rate(model.scorer.next_ranks(recorded.normal))
     return {key: round(float(value), 4) for key, value in found.items()}
 
 
+def _scores(model: Live, recorded: Recorded) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    normal, attack = (model.limits.scores(model.scorer.surprise(each)) for each in (recorded.normal, recorded.attack))
+    return normal, attack
+
+
 def equal_recall(before: Live, after: Live, recorded: Recorded) -> dict[str, float]:
     """Compare the false-positive rates of two models where both find as much as the better of them does now."""
-    normals, attacks = recorded.normal, recorded.attack
-    scores = {name: (each.scorer.scores(normals), each.scorer.scores(attacks)) for name, each in
-              (("before", before), ("after", after))}  # fmt: skip
-    recall = max(float((scores[name][1] > each.threshold).mean()) for name, each in
-                 (("before", before), ("after", after)))  # fmt: skip
+    scores = {name: _scores(each, recorded) for name, each in (("before", before), ("after", after))}
+    recall = max(float((attack > UNUSUAL).mean()) for _, attack in scores.values())
     rates = {f"false_positive_rate_{name}": round(rate_at_recall(*pair, recall), 4) for name, pair in scores.items()}
     return {"recall": round(recall, 4), **rates}

@@ -7,8 +7,10 @@ from collections.abc import Sequence as Items
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.core.calibration import Limits
 from edge.core.metrics import measure
 from edge.core.sequences import LENGTH, Sequence
+from edge.core.verdicts import UNUSUAL
 from edge.synthesis import Scoring
 
 Figures = dict[str, float]
@@ -19,10 +21,10 @@ PREDICTION = ("hr1", "hr5", "hr10", "ndcg10", "macro_recall", "gap_closed")
 GAP_ON = {"system": "auroc", "prediction": "hr10"}
 
 
-def system(scorer: Scoring, threshold: float, normal: Items[Sequence], attack: Items[Sequence]) -> Figures:
-    """Return how well a detector tells attacks from normals, by rank and at its own threshold (nats)."""
-    calm, odd = scorer.scores(normal), scorer.scores(attack)
-    told = measure(calm, odd, threshold)
+def system(scorer: Scoring, limits: Limits, normal: Items[Sequence], attack: Items[Sequence]) -> Figures:
+    """Return how well a detector tells attacks from normals, by rank and at its own limits."""
+    calm, odd = (limits.scores(scorer.surprise(each)) for each in (normal, attack))
+    told = measure(calm, odd, UNUSUAL)
     return {
         "auroc": told.auroc,
         "ap": average_precision(calm, odd),

@@ -100,9 +100,8 @@ def learned(slow: SlowLoop, shift: Shift) -> Model:
 
 
 def _judged(model: Model | Fitted, shift: Shift) -> Judged:
-    threshold = model.threshold if isinstance(model, Model) else model.threshold.value
     return {
-        "system": system(model.scorer, threshold, shift.normal, shift.attack),
+        "system": system(model.scorer, model.limits, shift.normal, shift.attack),
         "prediction": prediction(model.scorer, shift.normal),
     }
 
