@@ -66,18 +66,24 @@ def anomalies(days: int, climate: Climate, rng: np.random.Generator) -> NDArray[
 
 @dataclass(frozen=True)
 class Weather:
-    """Some days of outdoor temperature; `means` one a day from `start`."""
+    """Some days of outdoor temperature; `means` one a day from `start`, `clear` the share of sunshine each has."""
 
     climate: Climate
     means: NDArray[np.float64]
+    clear: NDArray[np.float64]
 
     @classmethod
     def of(cls, climate: Climate, start: date, days: int, rng: np.random.Generator) -> "Weather":
         """Draw the weather of `days` days."""
         base = np.array([day_mean(climate, start + timedelta(days=place)) for place in range(days)])
-        return cls(climate, base + anomalies(days, climate, rng))
+        return cls(climate, base + anomalies(days, climate, rng), rng.beta(1.2, 0.9, days))
 
     def at(self, day: int, hour: float) -> float:
         """Return the temperature outdoors on a day (counted from the start) at a clock hour."""
         mean = float(self.means[min(max(day, 0), len(self.means) - 1)])
         return mean + self.climate.daily * math.cos(2 * math.pi * (hour - WARMEST_HOUR) / 24.0)
+
+    def hourly(self) -> NDArray[np.float64]:
+        """Return the temperature outdoors at every full hour, 24 a day."""
+        swing = self.climate.daily * np.cos(2 * math.pi * (np.arange(24) - WARMEST_HOUR) / 24.0)
+        return np.asarray(self.means[:, None] + swing, float).ravel()

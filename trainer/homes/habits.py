@@ -1,7 +1,7 @@
 """Habits: chains of device uses with their own time of day, weekdays, probability, jitter and conditions."""
 
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,11 +16,15 @@ DUSK_KINDS = frozenset({"light", "blind"})
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One control in a use: `delay` minutes after the use's start, up to `repeats` times in a row."""
+    """One control in a use: `delay` minutes after the use's start, up to `repeats` times in a row.
+
+    `stop`: it ends the use, so it waits longer in worse weather and may be forgotten.
+    """
 
     control: str
     delay: float
     repeats: int
+    stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """What a person does again and again. `hour` is a clock hour, or hours after dusk or dawn as `anchor` says."""
+    """What a person does again and again. `hour` is a clock hour, or hours after what `anchor` says."""
 
     person: int
-    anchor: str  # clock, dusk, dawn
+    anchor: str  # clock, dusk, dawn, back (coming home)
     hour: float
     spread: float  # standard deviation in hours
     weekdays: frozenset[int]
@@ -83,9 +87,21 @@ def _use(owned: Owned, delay: float, rng: np.random.Generator) -> Use:
         several = range(int(rng.integers(1, 3)))
         acts += [Act(str(rng.choice(names.adjusts)), float(rng.uniform(1, 9)), _repeats(rng)) for _ in several]
     if shape in {"both", "full"} and names.stops:
-        acts.append(Act(names.stops[0], float(rng.choice((8, 25, 55, 110, 200))) * float(rng.uniform(0.8, 1.2)), 1))
+        acts.append(
+            Act(names.stops[0], float(rng.choice((8, 25, 55, 110, 200))) * float(rng.uniform(0.8, 1.2)), 1, stop=True)
+        )
     ordered = tuple(sorted(acts, key=lambda act: act.delay))
     return Use(owned.id, owned.cls.kind, owned.cls.need, delay, ordered)
+
+
+def by_sun(use: Use, spelling: Spelling, *, closing: bool) -> Use:
+    """Return a use of a blind as the sun wants it: opened by day, closed when it sinks, never both at once."""
+    moves = {*spelling.starts, *spelling.stops}
+    end = Act((spelling.stops if closing else spelling.starts)[0], 0.0, 1)
+    kept = tuple(act for act in use.acts if act.control not in moves)
+    if len(kept) == len(use.acts):
+        return use
+    return replace(use, need="sun down" if closing else "sun up", acts=(end, *kept))
 
 
 def _chance(rng: np.random.Generator) -> float:
@@ -94,25 +110,40 @@ def _chance(rng: np.random.Generator) -> float:
 
 
 def draw_habit(
-    person: int, who: Person, devices: Items[Owned], weights: Items[float], rng: np.random.Generator
+    person: int,
+    who: Person,
+    devices: Items[Owned],
+    weights: Items[float],
+    rng: np.random.Generator,
+    *,
+    personality: float = 1.0,
 ) -> Habit:
-    """Draw a habit of one person over the home's devices, the first of which sets its time."""
+    """Draw a habit of one person over the home's devices, the first of which sets its time.
+
+    `personality` scales how far its hour lies from the usual hours of that device.
+    """
     chain = int(rng.choice((1, 2, 3, 4), p=[0.55, 0.25, 0.12, 0.08]))
     shares = np.asarray(weights, float) / float(np.sum(weights))
     picked = [devices[int(place)] for place in rng.choice(len(devices), size=chain, p=shares)]
     first = picked[0].cls
-    hour = float(rng.choice(first.hours)) + float(rng.normal(0.0, 0.6))
+    hour = float(rng.choice(first.hours)) + float(rng.normal(0.0, 0.6)) * personality
     if first.kind in DUSK_KINDS and rng.random() < 0.5:
         anchor = "dusk" if first.kind == "light" or rng.random() < 0.5 else "dawn"
         hour = float(rng.uniform(-0.4, 1.0))
     else:
         anchor = "clock"
-        hour = _present(who, hour, rng)
+        hour = present_hour(who, hour, rng)
     uses = tuple(_use(owned, place * float(rng.uniform(2, 25)), rng) for place, owned in enumerate(picked))
+    closing = anchor == "dusk" or (anchor == "clock" and hour > 14.5)
+    uses = tuple(
+        by_sun(use, owned.spelling, closing=closing) if use.kind == "blind" else use
+        for use, owned in zip(uses, picked, strict=True)
+    )
     return Habit(person, anchor, hour, float(rng.uniform(0.1, 0.8)), _weekdays(rng), _chance(rng), uses)
 
 
-def _present(who: Person, hour: float, rng: np.random.Generator) -> float:
+def present_hour(who: Person, hour: float, rng: np.random.Generator) -> float:
+    """Return an hour near the wanted one at which a person is at home on a working day."""
     if who.at_home(0, hour):
         return hour
     if hour < who.wake or hour > who.sleep:

@@ -11,10 +11,22 @@ from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.scenes import Scene, season_of
 from trainer.homes.climate import CLIMATES, Climate
-from trainer.homes.drawing import GUEST, draw_devices, draw_habits, draw_people
+from trainer.homes.comfort import adapted
+from trainer.homes.drawing import (
+    CLEANER,
+    GUEST,
+    draw_devices,
+    draw_habits,
+    draw_people,
+    draw_routines,
+    settle,
+    varied,
+)
 from trainer.homes.habits import AUTOMATION, Habit
+from trainer.homes.noise import MODEST, Noise
 from trainer.homes.people import Person
 
+COMFORT_LIMIT = 19.0  # degrees outdoors, of a day and night, above which a home grows too warm
 SEASON_STEP = timedelta(days=91)  # whole weeks, so that weekdays stay where they are
 
 
@@ -34,19 +46,30 @@ class Home:
     newcomer: str
     heats_below: float
     cools_above: float
+    noise: Noise = MODEST
 
     @classmethod
-    def draw(cls, seed: int) -> "Home":
-        """Draw a home; the same seed is the same home."""
+    def draw(cls, seed: int, diversity: float = 1.0, personality: float = 1.0) -> "Home":
+        """Draw a home; the same seed is the same home.
+
+        `diversity`: how much homes differ in place, household and devices. `personality`: how far a person's hours
+        and preferences lie from what is usual in their role (the two are apart, as in BehaviorGen).
+        """
         rng = np.random.default_rng([seed, 0])
-        climate = CLIMATES[int(rng.integers(len(CLIMATES)))]
-        residents, people = draw_people(rng)
-        owned, names = draw_devices(rng)
+        climate = CLIMATES[int(rng.integers(varied(len(CLIMATES), diversity)))]
+        residents, people = draw_people(rng, diversity, personality)
+        found = draw_devices(rng, diversity)
+        owned = found.owned
         newcomer = owned[-1].id if len(owned) > 3 else ""
-        habits = draw_habits(people, owned, newcomer, rng)
+        more = np.random.default_rng([seed, 7])
+        people = settle(people, more, personality)
+        habits = draw_habits(people, owned, newcomer, rng, personality)
+        heats = 14.5 + float(rng.normal(0.0, 1.5)) * personality
+        cools = adapted(COMFORT_LIMIT + float(rng.normal(0.0, 2.0)) * personality, climate.mean + climate.swing)
+        found.add_talking(more)
+        habits += draw_routines(people, residents, owned, newcomer, more)
         pairs = [(each.id, control) for each in owned for control in each.spelling.all]
-        known = [Device(each.id, names[each.id], each.cls.kind) for each in owned]
-        heats, cools = float(rng.normal(14.5, 1.5)), float(rng.normal(18.5, 2.5))
+        known = [Device(each.id, found.names[each.id], each.cls.kind) for each in owned]
         return cls(seed, climate, Dictionary.of(pairs, known), people, residents, habits, newcomer, heats, cools)
 
     @property
@@ -80,4 +103,6 @@ class Home:
             return False
         if person == GUEST:
             return scene.mode == "guests"
+        if person == CLEANER:
+            return True
         return person < {"single": 1, "multiple": max(2, self.residents)}.get(scene.occupancy, self.residents)

@@ -1,25 +1,34 @@
 """Living: what a home's habits come to on given days in a given scene."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import lru_cache
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.core.scenes import DAYTIME, Scene, fault, season_of
 from edge.core.sequences import Step
+from trainer.homes.calendars import AWAY, FREE, ILL, LATE, WORK, Calendar
 from trainer.homes.climate import Weather
-from trainer.homes.habits import Habit, Use
+from trainer.homes.comfort import Comfort
+from trainer.homes.habits import AUTOMATION, Habit, Use
 from trainer.homes.home import Home
+from trainer.homes.noise import SENSING, slips, stray_hours
 from trainer.homes.sun import daylight
 
 WAKES = 5.0  # clock hour at which a day of the home begins
+NOON = 12.0
+SHORTEST, LONGEST = 0.5, 2.5  # how much less or longer weather makes a heater or a fan run
+_SUNNY = frozenset({"sun up", "sun down", "glare"})
 _DRAWS = 12  # chances a habit has a day
+_AGAIN = 100  # the repetition that is a doubled one
+Slips = list[float]  # chances of forgetting, doing twice, being missed
 
 
-@dataclass(frozen=True, slots=True)
-class Lived:
+class Lived(NamedTuple):
     """One behavior with its origin (habit, day, use, act, repetition).
 
     `hour` counts from the first midnight; `natural` is the same before the scene moved it.
@@ -33,6 +42,19 @@ class Lived:
     origin: tuple[int, int, int, int, int]
 
 
+@lru_cache(maxsize=1024)
+def _chances(seed: int, home: int, number: int, days: int) -> list[list[float]]:
+    """Return a habit's chances by day: the same in every scene."""
+    drawn: list[list[float]] = np.random.default_rng([seed, home, 2, number]).random((days, _DRAWS)).tolist()
+    return drawn
+
+
+@lru_cache(maxsize=4)
+def _slips(seed: int, home: int, habits: int, days: int) -> list[list[Slips]]:
+    drawn: list[list[Slips]] = slips(habits, days, (seed, home)).tolist()
+    return drawn
+
+
 @dataclass(frozen=True)
 class _Days:
     """What one stretch of days in one scene is like."""
@@ -40,8 +62,10 @@ class _Days:
     home: Home
     scene: Scene
     start: date
-    weather: Weather
-    light: tuple[tuple[float, float], ...]
+    comfort: Comfort
+    calendar: Calendar
+    seed: int
+    possible: dict[tuple[str, int], bool] = field(default_factory=dict)  # by device and hour, as they are asked for
 
     @classmethod
     def of(cls, home: Home, scene: Scene, start: date, days: int, seed: int) -> "_Days":
@@ -50,10 +74,17 @@ class _Days:
         season = scene.season or season_of(start + timedelta(days=days // 2), home.latitude)
         weather = Weather.of(home.climate, real, days, np.random.default_rng([seed, home.seed, 1]))
         place = home.climate
-        light = [
+        light = tuple(
             daylight(real + timedelta(days=day), place.latitude, place.longitude, home.clock) for day in range(days)
-        ]
-        return cls(home, replace(scene, season=season), start, weather, tuple(light))
+        )
+        comfort = Comfort.of(weather, light, home.heats_below, home.cools_above)
+        calendar = Calendar.draw(home.people, start, days, (seed, home.seed))
+        return cls(home, replace(scene, season=season), start, comfort, calendar, seed)
+
+    @property
+    def count(self) -> int:
+        """How many days there are."""
+        return self.calendar.days
 
     def moved(self, hour: float) -> float:
         """Return where the part of the day the home is active in puts a clock hour (5 to 29)."""
@@ -63,67 +94,113 @@ class _Days:
         day = DAYTIME[0] + (min(max(hour, WAKES), WAKES + 23.99) - WAKES) * span / 24.0
         return day if self.scene.part == "daytime" else day + 12.0
 
-    def anchored(self, habit: Habit, day: int) -> float:
+    def anchored(self, habit: Habit, day: int, kind: str) -> float:
         """Return a habit's clock hour on a day; what follows the sun waits until somebody is there to do it."""
+        who = self.home.people.get(habit.person)
+        free = kind in {FREE, ILL}
         if habit.anchor == "clock":
-            return habit.hour
-        who = self.home.people[habit.person]
-        dawn, dusk = self.light[day]
+            return habit.hour + (who.late / 2 if who and free and habit.hour < NOON else 0.0)
+        if habit.anchor == "back" and who:
+            return who.back + habit.hour
+        dawn, dusk = self.comfort.light[day]
         if habit.anchor == "dawn":
-            return max(dawn + habit.hour, who.wake + 0.2)
+            return max(dawn + habit.hour, who.wake + 0.2 if who else 0.0)
         hour = dusk + habit.hour
-        away = (self.start.weekday() + day) % 7 < 5 and who.leave < hour < who.back
-        return who.back + 0.2 if away else hour
+        return who.back + 0.2 if who and not free and who.leave < hour < who.back else hour
 
-    def holds(self, need: str, day: int, hour: float) -> bool:
-        """Tell whether a need holds on a day at a clock hour (above 24: the next morning)."""
-        if need == "cold":
-            return float(self.weather.means[day]) < self.home.heats_below
-        if need == "hot":
-            return self.weather.at(day, hour) > self.home.cools_above
-        if need == "dark":
-            dawn, dusk = self.light[day]
-            return not dawn < hour % 24.0 < dusk
-        return True
+    def happens(self, habit: Habit, day: int, chance: float) -> bool:
+        """Tell whether a habit is lived on a day: its weekday, its chance, and its person neither gone nor out."""
+        if chance >= habit.chance:
+            return False
+        if habit.person == AUTOMATION:
+            return (self.calendar.weekday + day) % 7 in habit.weekdays
+        kind = self.calendar.kind(habit.person, day)
+        if kind == AWAY or (habit.anchor == "back" and kind != WORK):
+            return False
+        if kind == LATE and self.calendar.out_late(habit.person, day, habit.hour):
+            return False
+        return self.calendar.week_day(habit.person, day) in habit.weekdays
 
-    def lived(self, number: int, habit: Habit, seed: int) -> Iterator[Lived]:
+    def lived(self, number: int, habit: Habit) -> Iterator[Lived]:
         """Yield what one habit does on all the days."""
-        days = len(self.light)
-        draws = np.random.default_rng([seed, self.home.seed, 2, number]).random((days, _DRAWS))
-        for day in range(days):
+        draws = _chances(self.seed, self.home.seed, number, self.count)
+        errors = _slips(self.seed, self.home.seed, len(self.home.habits), self.count)[number]
+        for day in range(self.count):
             chance = draws[day]
-            if chance[0] >= habit.chance or (self.start.weekday() + day) % 7 not in habit.weekdays:
+            if not self.happens(habit, day, chance[0]):
                 continue
-            jitter = 2.0 * float(chance[1:4].sum() - 1.5) * habit.spread  # nearly normal, standard deviation `spread`
-            hour = min(max(self.anchored(habit, day) + jitter, 0.1), 28.0)
+            # nearly normal, standard deviation `spread`
+            jitter = 2.0 * (chance[1] + chance[2] + chance[3] - 1.5) * habit.spread
+            anchor = self.anchored(habit, day, self.calendar.kind(habit.person, day))
+            hour = min(max(anchor + jitter, 0.1), 28.0)
+            keen = chance[0] / habit.chance  # 0 to 1: who acts only when it is bad
             for place, use in enumerate(habit.uses):
-                yield from self._used(use, day, hour + use.delay / 60.0, chance, (number, day, place))
+                begins = hour + use.delay / 60.0
+                urge = self.urge(use.need, day, begins)
+                if urge > keen:
+                    yield from self._used(use, begins, urge, (chance, errors[day]), (number, day, place))
+
+    def urge(self, need: str, day: int, natural: float) -> float:
+        """Return how strongly a need is felt; a home that lives by night keeps its own rhythm with the blinds."""
+        if not need or (self.scene.part and need in _SUNNY):
+            return 1.0
+        return self.comfort.urge(need, day, self.moved(natural))
 
     def _used(
-        self, use: Use, day: int, natural: float, chance: NDArray[np.float64], origin: tuple[int, int, int]
+        self,
+        use: Use,
+        natural: float,
+        urge: float,
+        chances: tuple[list[float], Slips],
+        origin: tuple[int, int, int],
     ) -> Iterator[Lived]:
-        begins = self.moved(natural)
-        if not self.holds(use.need, day, begins):
-            return
+        chance, (forgets, doubles, misses) = chances
+        noise = self.home.noise
+        longer = min(max(0.25 + 0.5 * urge, SHORTEST), LONGEST) if use.need in {"cold", "hot"} else 1.0
         for place, act in enumerate(use.acts):
-            times = 1 + int(float(chance[4 + place % 8]) * act.repeats)
-            for again in range(min(times, act.repeats)):
-                hour = natural + act.delay / 60.0 + again * 0.02
-                if self.scene.part:
-                    hour = min(hour, WAKES + 23.95)
-                at, before = self.moved(hour), day * 24.0
-                step = Step(0, int(at) % 24, use.device, act.control)
-                if fault(step, use.kind, self.scene) is None:
-                    yield Lived(before + at, before + hour, use.device, use.kind, act.control, (*origin, place, again))
+            if act.stop and forgets < noise.forgets:
+                continue
+            begins = natural + act.delay * (longer if act.stop else 1.0) / 60.0
+            times = min(1 + int(chance[4 + place % 8] * act.repeats), act.repeats)
+            again = [*range(times), _AGAIN] if place == 0 and doubles < noise.doubles else range(times)
+            for count in again:
+                # the share of misses is of behaviors: a chance in another digit for each
+                if (misses * 97.0 + place * 0.37 + count * 0.61) % 1.0 >= noise.misses:
+                    hour = begins + (count % _AGAIN) * 0.02 + (0.004 if count == _AGAIN else 0.0)
+                    yield from self.done(use.device, use.kind, act.control, hour, (*origin, place, count))
+
+    def done(
+        self, device: str, kind: str, control: str, natural: float, origin: tuple[int, int, int, int, int]
+    ) -> Iterator[Lived]:
+        """Yield a behavior at a clock hour where the scene has it."""
+        hour = min(natural, WAKES + 23.95) if self.scene.part else natural
+        at, before = self.moved(hour), origin[1] * 24.0
+        asked = (device, int(at) % 24)
+        if asked not in self.possible:
+            self.possible[asked] = fault(Step(0, asked[1], device, control), kind, self.scene) is None
+        if self.possible[asked]:
+            yield Lived(before + at, before + hour, device, kind, control, origin)
+
+    def strays(self) -> Iterator[Lived]:
+        """Yield what sensors report though nobody did it."""
+        sensors = [each for each in self.home.dictionary.devices.values() if each.kind in SENSING]
+        hours = stray_hours(self.home.noise.strays, len(sensors), self.count, (self.seed, self.home.seed))
+        for number, (sensor, found) in enumerate(zip(sensors, hours, strict=True)):
+            control = next(control for device, control in self.home.dictionary.controls if device == sensor.id)
+            for place, when in enumerate(found):
+                day, hour = divmod(when, 24.0)
+                origin = (-1 - number, int(day), 0, 0, place)
+                yield from self.done(sensor.id, sensor.kind, control, hour, origin)
 
 
 def lived(home: Home, scene: Scene, start: date, days: int, seed: int) -> list[Lived]:
     """Return what happens in `days` days, in order of time; hours count from the first midnight."""
     stretch = _Days.of(home, scene, start, days, seed)
-    found: list[Lived] = []
+    found = list(stretch.strays())
     for number, habit in enumerate(home.habits):
-        if not home.present(habit.person, scene):
-            continue
-        awake = home.newcomer and scene.new_device in {home.newcomer, home.dictionary.devices[home.newcomer].name}
-        found += [each for each in stretch.lived(number, habit, seed) if awake or each.device != home.newcomer]
-    return sorted(found, key=lambda each: (each.hour, each.origin))
+        if home.present(habit.person, scene):
+            found += stretch.lived(number, habit)
+    asleep = {home.newcomer}
+    if home.newcomer and scene.new_device in {home.newcomer, home.dictionary.devices[home.newcomer].name}:
+        asleep = set()
+    return sorted((each for each in found if each.device not in asleep), key=attrgetter("hour", "origin"))
