@@ -4,8 +4,10 @@ A column is a function of a shift, the incumbent and a seed; everything it write
 `none` and `ceiling` write nothing: they are the incumbent, and a model of real target sequences.
 """
 
+import tempfile
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Items
+from pathlib import Path
 
 import numpy as np
 
@@ -64,15 +66,16 @@ def ours(llm: Llm) -> Column:
     """Return the column that lets a local language model write, as the hub does."""
 
     def column(shift: Shift, incumbent: Model, seed: int) -> Sieve:
-        return synthesize(
-            shift.home,
-            incumbent.scorer,
-            writer(llm),
-            source=shift.source,
-            target=shift.target,
-            count=llm.count,
-            seed=seed,
-        ).sieve
+        with tempfile.TemporaryDirectory(prefix="sceneshift-evaluate-") as states:
+            return synthesize(
+                shift.home,
+                incumbent.scorer,
+                writer(llm, Path(states)),
+                source=shift.source,
+                target=shift.target,
+                count=llm.count,
+                seed=seed,
+            ).sieve
 
     return column
 

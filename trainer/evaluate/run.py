@@ -1,18 +1,23 @@
 """One run of the scene-shift table: from what was asked to progress, tables and the file of figures."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence as Items
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from edge.core.errors import EdgeError
 from edge.core.filters import Sieve
+from edge.core.sequences import Sequence
 from edge.sections import Llm
 from trainer.evaluate.columns import CEILING, Column, chosen
-from trainer.evaluate.scene_shift import Judged, Runs, evaluate, write
+from trainer.evaluate.scene_shift import Extra, Judged, Runs, evaluate, halves, write
 from trainer.evaluate.shifts import Shift, opened
 from trainer.evaluate.tables import show
+from trainer.evaluate.text import quality
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,9 @@ def _scene(shift: Shift, columns: dict[str, Column], wanted: Wanted, scenes: dic
             bar.update(task, description=f"{shift.home_name} {shift.name}: {name}", completed=begun)
             begun += 1
 
-        for runs in evaluate(shift, columns, range(wanted.seeds), ceiling=ceiling, extra=_extra, tell=tell):
+        for runs in evaluate(
+            shift, columns, range(wanted.seeds), ceiling=ceiling, extra=_extra(wanted.published), tell=tell
+        ):
             scenes[shift.name] = runs.tables()
             if wanted.json:
                 write(wanted.json, wanted.home, scenes)
@@ -68,6 +75,29 @@ def _scene(shift: Shift, columns: dict[str, Column], wanted: Wanted, scenes: dic
     return runs
 
 
-def _extra(shift: Shift, name: str, sieve: Sieve | None, seed: int) -> Judged:
-    del shift, name, sieve, seed
-    return {}
+def _extra(published: int) -> Extra:
+    """Return what is measured beside: the text itself, and by the published protocol for the first seeds."""
+
+    def extra(shift: Shift, name: str, sieve: Sieve | None, seed: int) -> Judged:
+        found: Judged = {}
+        if seed < published:
+            from trainer.evaluate.published import judge  # noqa: PLC0415
+
+            # What cannot be judged so (too few sequences) has no figure there.
+            with suppress(EdgeError):
+                found["published"] = judge(*_alone(shift, name, sieve, seed), seed)
+        if sieve is not None:
+            found["text"] = quality(shift, sieve)
+        return found
+
+    return extra
+
+
+def _alone(shift: Shift, name: str, sieve: Sieve | None, seed: int) -> tuple[Shift, Items[Sequence]]:
+    """Return what the published protocol judges on, and trains on: a column's sequences alone, GPT-4o's unsifted."""
+    if name == CEILING:
+        lived, held_out = halves(shift.normal, seed)
+        return replace(shift, normal=held_out), lived
+    if sieve is None:
+        return shift, shift.home.sequences
+    return shift, shift.written if name == "gpt4o" else sieve.kept
