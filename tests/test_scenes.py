@@ -12,13 +12,19 @@ from edge.core.errors import MessageError, SettingsError
 from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS, Scene, fault, noticed, season_of, valid_runs
 from tests import homes
 
+names = st.one_of(
+    st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=12).map(str.strip),
+    st.text(alphabet="+:% ab", max_size=8).map(str.strip),
+    st.sampled_from(("new-device:x", "removed-device:y", "a+removed-device:b", "100%2B", "winter+night")),
+)
 scenes = st.builds(
     Scene,
     season=st.sampled_from(("", *SEASONS)),
     part=st.sampled_from(("", *PARTS)),
     occupancy=st.sampled_from(("", *OCCUPANCIES)),
     mode=st.sampled_from(("", *MODES)),
-    new_device=st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=12).map(str.strip),
+    new_device=names,
+    removed_device=names,
 )
 
 
@@ -34,6 +40,7 @@ def test_what_is_said_wins_and_a_new_device_is_said_once(before, said):
     now = said.over(before)
     assert now.season == (said.season or before.season)
     assert now.new_device == said.new_device
+    assert now.removed_device == said.removed_device
 
 
 def test_a_scene_that_does_not_exist_lists_those_that_do():
@@ -58,6 +65,18 @@ def test_heating_ends_in_spring_and_cooling_in_winter():
         (lamp,),
     ]
     assert valid_runs((heater,), homes.HOME, Scene.parse("summer")) == []
+
+
+def test_a_removed_device_is_gone_by_id_or_name():
+    heater, lamp = homes.step(0, 7, 4), homes.step(0, 8, 0)
+    assert fault(lamp, "light", Scene.parse("removed-device:lamp1")) == "the device is gone"
+    assert fault(heater, "heater", Scene.parse("winter+removed-device:lamp1")) is None
+    for name in ("lamp1", "Hall lamp"):
+        gone = Scene(removed_device=name)
+        assert valid_runs((heater, lamp, heater), homes.HOME, gone) == [(heater,), (heater,)]
+    assert Scene.parse("removed-device:Hall lamp+new-device:x").removed_device == "Hall lamp"
+    with pytest.raises(SettingsError):
+        Scene.parse("removed-device:")
 
 
 def test_night_and_away():

@@ -14,7 +14,9 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 PARTS = ("daytime", "night")  # when this home is active: by day, or by night (shift work)
 OCCUPANCIES = ("single", "multiple")
 MODES = ("away", "guests", "home")
-NAMES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES, "new-device:NAME")
+NEW, GONE = "new-device:", "removed-device:"
+NAMES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES, f"{NEW}NAME", f"{GONE}NAME")
+_ESCAPES = (("%", "%25"), ("+", "%2B"), (":", "%3A"))  # in a removed device's name, which need not stand last
 
 HEATING = frozenset({"heater", "radiator", "boiler", "electric_blanket", "towel_rail", "fireplace", "humidifier"})
 COOLING = frozenset({"air_conditioner", "fan", "dehumidifier"})
@@ -28,7 +30,10 @@ DAYTIME = range(6, 18)  # hours, local; the rest of the day is night
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is known of now; an empty string is not known. `new_device` is a name or id just added."""
+    """What is known of now; an empty string is not known.
+
+    `new_device` is a name or id just added, `removed_device` one just taken away.
+    """
 
     season: str = ""
     part: str = ""
@@ -41,11 +46,13 @@ class Scene:
     def parse(cls, name: str) -> "Scene":
         """Read a scene's name; several joined by `+`. Raises SettingsError listing the names that exist."""
         scene = cls()
-        words, _, new = name.strip().partition("new-device:")
+        words, _, new = name.strip().partition(NEW)
         if new:
             scene = replace(scene, new_device=new)
         for word in words.strip("+").split("+") if words.strip("+") or not new else ():
-            if word in SEASONS:
+            if word.startswith(GONE) and word != GONE:
+                scene = replace(scene, removed_device=_unescaped(word.removeprefix(GONE)))
+            elif word in SEASONS:
                 scene = replace(scene, season=word)
             elif word in PARTS:
                 scene = replace(scene, part=word)
@@ -58,14 +65,33 @@ class Scene:
         return scene
 
     def __str__(self) -> str:
-        new = f"new-device:{self.new_device}" if self.new_device else ""
-        words = [self.season, self.part, self.occupancy, self.mode, new]
+        new = f"{NEW}{self.new_device}" if self.new_device else ""
+        gone = f"{GONE}{_escaped(self.removed_device)}" if self.removed_device else ""
+        words = [self.season, self.part, self.occupancy, self.mode, gone, new]
         return "+".join(word for word in words if word) or "home"
 
     def over(self, before: "Scene") -> "Scene":
-        """Return `before` with what this scene says put over it; a new device is said once, never carried on."""
+        """Return `before` with what this scene says put over it; new and removed devices are said once."""
         said = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
-        return replace(before, **{"new_device": "", **said})
+        return replace(before, **{"new_device": "", "removed_device": "", **said})
+
+    def named(self, dictionary: Dictionary) -> "Scene":
+        """Return the scene with a removed device's name replaced by its id."""
+        ids = (each.id for each in dictionary.devices.values() if each.name == self.removed_device)
+        known = not self.removed_device or self.removed_device in dictionary.devices
+        return self if known else replace(self, removed_device=next(ids, self.removed_device))
+
+
+def _escaped(name: str) -> str:
+    for plain, escaped in _ESCAPES:
+        name = name.replace(plain, escaped)
+    return name
+
+
+def _unescaped(name: str) -> str:
+    for plain, escaped in reversed(_ESCAPES):
+        name = name.replace(escaped, plain)
+    return name
 
 
 def season_of(day: date, latitude: float) -> str:
@@ -75,15 +101,16 @@ def season_of(day: date, latitude: float) -> str:
 
 
 def fault(step: Step, kind: str, scene: Scene) -> str | None:
-    """Say why a behavior cannot be in a scene, None where it can."""
+    """Say why a behavior cannot be in a scene, None where it can; the scene names a removed device by its id."""
+    if scene.removed_device and step.device == scene.removed_device:
+        return "the device is gone"
     if scene.season in {"spring", "summer"} and kind in HEATING:
         return f"heating in {scene.season}"
     if scene.season in {"winter", "autumn"} and kind in COOLING:
         return f"cooling in {scene.season}"
-    if scene.part == "night" and step.hour in DAYTIME:
-        return "by day, and the home is active at night"
-    if scene.part == "daytime" and step.hour not in DAYTIME:
-        return "at night, and the home is active by day"
+    if scene.part and (step.hour in DAYTIME) == (scene.part == "night"):
+        by_night = scene.part == "night"
+        return "by day, and the home is active at night" if by_night else "at night, and the home is active by day"
     if scene.mode == "away" and kind not in UNATTENDED:
         return "somebody acting while all are away"
     return None
@@ -94,6 +121,7 @@ def valid_runs(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> list
 
     A winter day is mostly a spring day; leaving it out whole for its heater would leave nothing to keep.
     """
+    scene = scene.named(dictionary)
     runs: list[list[Step]] = [[]]
     for step in sequence:
         if fault(step, dictionary.kind(step.device), scene) is None:
@@ -118,4 +146,4 @@ def noticed(known: Scene, day: date, latitude: float | None, people: int | None,
         new_device=new_device,
     )
     now = said.over(known)
-    return now if now != replace(known, new_device="") else None
+    return now if now != replace(known, new_device="", removed_device="") else None

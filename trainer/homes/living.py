@@ -1,6 +1,5 @@
 """Living: what a home's habits come to on given days in a given scene."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import lru_cache
@@ -25,6 +24,8 @@ SHORTEST, LONGEST = 0.5, 2.5  # how much less or longer weather makes a heater o
 _SUNNY = frozenset({"sun up", "sun down", "glare"})
 _DRAWS = 12  # chances a habit has a day
 _AGAIN = 100  # the repetition that is a doubled one
+_WEATHER = frozenset({"cold", "hot"})
+Origin = tuple[int, int, int, int, int]
 Slips = list[float]  # chances of forgetting, doing twice, being missed
 
 
@@ -39,7 +40,7 @@ class Lived(NamedTuple):
     device: str
     kind: str
     control: str
-    origin: tuple[int, int, int, int, int]
+    origin: Origin
 
 
 @lru_cache(maxsize=1024)
@@ -79,7 +80,8 @@ class _Days:
         )
         comfort = Comfort.of(weather, light, home.heats_below, home.cools_above)
         calendar = Calendar.draw(home.people, start, days, (seed, home.seed))
-        return cls(home, replace(scene, season=season), start, comfort, calendar, seed)
+        lived_in = replace(scene, season=season).named(home.dictionary)
+        return cls(home, lived_in, start, comfort, calendar, seed)
 
     @property
     def count(self) -> int:
@@ -94,12 +96,14 @@ class _Days:
         day = DAYTIME[0] + (min(max(hour, WAKES), WAKES + 23.99) - WAKES) * span / 24.0
         return day if self.scene.part == "daytime" else day + 12.0
 
-    def anchored(self, habit: Habit, day: int, kind: str) -> float:
+    def anchored(self, habit: Habit, day: int) -> float:
         """Return a habit's clock hour on a day; what follows the sun waits until somebody is there to do it."""
+        if habit.anchor == "clock" and (habit.person == AUTOMATION or habit.hour >= NOON):
+            return habit.hour
         who = self.home.people.get(habit.person)
-        free = kind in {FREE, ILL}
+        free = self.calendar.kind(habit.person, day) in {FREE, ILL}
         if habit.anchor == "clock":
-            return habit.hour + (who.late / 2 if who and free and habit.hour < NOON else 0.0)
+            return habit.hour + (who.late / 2 if who and free else 0.0)
         if habit.anchor == "back" and who:
             return who.back + habit.hour
         dawn, dusk = self.comfort.light[day]
@@ -108,10 +112,8 @@ class _Days:
         hour = dusk + habit.hour
         return who.back + 0.2 if who and not free and who.leave < hour < who.back else hour
 
-    def happens(self, habit: Habit, day: int, chance: float) -> bool:
-        """Tell whether a habit is lived on a day: its weekday, its chance, and its person neither gone nor out."""
-        if chance >= habit.chance:
-            return False
+    def happens(self, habit: Habit, day: int) -> bool:
+        """Tell whether a habit can be lived on a day: its weekday, and its person neither gone nor out."""
         if habit.person == AUTOMATION:
             return (self.calendar.weekday + day) % 7 in habit.weekdays
         kind = self.calendar.kind(habit.person, day)
@@ -121,68 +123,70 @@ class _Days:
             return False
         return self.calendar.week_day(habit.person, day) in habit.weekdays
 
-    def lived(self, number: int, habit: Habit) -> Iterator[Lived]:
-        """Yield what one habit does on all the days."""
+    def lived(self, number: int, habit: Habit, out: list[Lived]) -> None:
+        """Add what one habit does on all the days."""
         draws = _chances(self.seed, self.home.seed, number, self.count)
         errors = _slips(self.seed, self.home.seed, len(self.home.habits), self.count)[number]
-        for day in range(self.count):
-            chance = draws[day]
-            if not self.happens(habit, day, chance[0]):
+        for day, chance in enumerate(draws):
+            if chance[0] >= habit.chance or not self.happens(habit, day):
                 continue
             # nearly normal, standard deviation `spread`
             jitter = 2.0 * (chance[1] + chance[2] + chance[3] - 1.5) * habit.spread
-            anchor = self.anchored(habit, day, self.calendar.kind(habit.person, day))
-            hour = min(max(anchor + jitter, 0.1), 28.0)
+            hour = min(max(self.anchored(habit, day) + jitter, 0.1), 28.0)
             keen = chance[0] / habit.chance  # 0 to 1: who acts only when it is bad
             for place, use in enumerate(habit.uses):
                 begins = hour + use.delay / 60.0
-                urge = self.urge(use.need, day, begins)
+                urge = self.urge(use.need, day, begins) if use.need else 1.0
                 if urge > keen:
-                    yield from self._used(use, begins, urge, (chance, errors[day]), (number, day, place))
+                    self._used(use, begins, urge, chance, errors[day], (number, day, place), out)
 
     def urge(self, need: str, day: int, natural: float) -> float:
         """Return how strongly a need is felt; a home that lives by night keeps its own rhythm with the blinds."""
-        if not need or (self.scene.part and need in _SUNNY):
+        if self.scene.part and need in _SUNNY:
             return 1.0
         return self.comfort.urge(need, day, self.moved(natural))
 
-    def _used(
+    def _used(  # noqa: PLR0917 - the innermost loop of training: positional arguments are the fastest
         self,
         use: Use,
         natural: float,
         urge: float,
-        chances: tuple[list[float], Slips],
+        chance: list[float],
+        slip: Slips,
         origin: tuple[int, int, int],
-    ) -> Iterator[Lived]:
-        chance, (forgets, doubles, misses) = chances
-        noise = self.home.noise
-        longer = min(max(0.25 + 0.5 * urge, SHORTEST), LONGEST) if use.need in {"cold", "hot"} else 1.0
+        out: list[Lived],
+    ) -> None:
+        noise, (forgets, doubles, misses) = self.home.noise, slip
+        longer = min(max(0.25 + 0.5 * urge, SHORTEST), LONGEST) if use.need in _WEATHER else 1.0
         for place, act in enumerate(use.acts):
             if act.stop and forgets < noise.forgets:
                 continue
             begins = natural + act.delay * (longer if act.stop else 1.0) / 60.0
             times = min(1 + int(chance[4 + place % 8] * act.repeats), act.repeats)
-            again = [*range(times), _AGAIN] if place == 0 and doubles < noise.doubles else range(times)
-            for count in again:
+            for count in range(times):
                 # the share of misses is of behaviors: a chance in another digit for each
                 if (misses * 97.0 + place * 0.37 + count * 0.61) % 1.0 >= noise.misses:
-                    hour = begins + (count % _AGAIN) * 0.02 + (0.004 if count == _AGAIN else 0.0)
-                    yield from self.done(use.device, use.kind, act.control, hour, (*origin, place, count))
+                    self._done((use.device, use.kind, act.control), begins + count * 0.02, (*origin, place, count), out)
+            if place == 0 and doubles < noise.doubles:
+                again = begins + (times - 1) * 0.02 + 0.004
+                self._done((use.device, use.kind, act.control), again, (*origin, place, _AGAIN), out)
 
-    def done(
-        self, device: str, kind: str, control: str, natural: float, origin: tuple[int, int, int, int, int]
-    ) -> Iterator[Lived]:
-        """Yield a behavior at a clock hour where the scene has it."""
-        hour = min(natural, WAKES + 23.95) if self.scene.part else natural
-        at, before = self.moved(hour), origin[1] * 24.0
+    def _done(self, what: tuple[str, str, str], natural: float, origin: Origin, out: list[Lived]) -> None:
+        """Add a behavior (device, kind, control) at a clock hour where the scene has it."""
+        at = hour = natural
+        if self.scene.part:
+            hour = min(natural, WAKES + 23.95)
+            at = self.moved(hour)
+        device, kind, control = what
         asked = (device, int(at) % 24)
         if asked not in self.possible:
             self.possible[asked] = fault(Step(0, asked[1], device, control), kind, self.scene) is None
         if self.possible[asked]:
-            yield Lived(before + at, before + hour, device, kind, control, origin)
+            before = origin[1] * 24.0
+            out.append(Lived(before + at, before + hour, device, kind, control, origin))
 
-    def strays(self) -> Iterator[Lived]:
-        """Yield what sensors report though nobody did it."""
+    def strays(self, out: list[Lived]) -> None:
+        """Add what sensors report though nobody did it."""
         sensors = [each for each in self.home.dictionary.devices.values() if each.kind in SENSING]
         hours = stray_hours(self.home.noise.strays, len(sensors), self.count, (self.seed, self.home.seed))
         for number, (sensor, found) in enumerate(zip(sensors, hours, strict=True)):
@@ -190,17 +194,18 @@ class _Days:
             for place, when in enumerate(found):
                 day, hour = divmod(when, 24.0)
                 origin = (-1 - number, int(day), 0, 0, place)
-                yield from self.done(sensor.id, sensor.kind, control, hour, origin)
+                self._done((sensor.id, sensor.kind, control), hour, origin, out)
 
 
 def lived(home: Home, scene: Scene, start: date, days: int, seed: int) -> list[Lived]:
     """Return what happens in `days` days, in order of time; hours count from the first midnight."""
     stretch = _Days.of(home, scene, start, days, seed)
-    found = list(stretch.strays())
+    found: list[Lived] = []
+    stretch.strays(found)
     for number, habit in enumerate(home.habits):
         if home.present(habit.person, scene):
-            found += stretch.lived(number, habit)
-    asleep = {home.newcomer}
-    if home.newcomer and scene.new_device in {home.newcomer, home.dictionary.devices[home.newcomer].name}:
-        asleep = set()
-    return sorted((each for each in found if each.device not in asleep), key=attrgetter("hour", "origin"))
+            stretch.lived(number, habit, found)
+    asleep = home.newcomer
+    if asleep and scene.new_device in {asleep, home.dictionary.devices[asleep].name}:
+        asleep = ""
+    return sorted((each for each in found if each.device != asleep), key=attrgetter("hour", "origin"))
