@@ -5,10 +5,12 @@ from collections.abc import Sequence as Items
 
 import numpy as np
 
+from trainer.homes.chance import cumulative, one, place
 from trainer.homes.habits import AUTOMATION, Act, Habit, Owned, Use
 from trainer.homes.people import Person
 from trainer.homes.routines import ALWAYS
 
+_SAID = cumulative((0.5, 0.2, 0.2, 0.1))
 _WELCOMED = frozenset({"light", "switch", "plug", "speaker", "television"})
 _NOTICING = frozenset({"motion", "presence", "contact", "door_lock"})
 
@@ -25,8 +27,8 @@ def draw_sunset(owned: Items[Owned], rng: np.random.Generator) -> list[Habit]:
         return []
     some = lights[: int(rng.integers(1, 3))]
     late, after = float(rng.uniform(22.0, 24.5)), float(rng.uniform(0.05, 0.5))
-    on = tuple(_use(each, each.spelling.starts[0], 0.3 * place) for place, each in enumerate(some))
-    off = tuple(_use(each, each.spelling.stops[0], 0.3 * place) for place, each in enumerate(some))
+    on = tuple(_use(each, each.spelling.starts[0], 0.3 * turn) for turn, each in enumerate(some))
+    off = tuple(_use(each, each.spelling.stops[0], 0.3 * turn) for turn, each in enumerate(some))
     return [
         Habit(AUTOMATION, "dusk", after, 0.03, ALWAYS, 0.95, on),
         Habit(AUTOMATION, "clock", late, 0.03, ALWAYS, 0.95, off),
@@ -58,9 +60,9 @@ def draw_chatter(owned: Items[Owned], rng: np.random.Generator) -> list[Habit]:
         if each.cls.kind != "other" or rng.random() < 0.15:
             continue
         names = each.spelling
-        control = str(rng.choice((*names.reports, *names.adjusts, *names.starts)))
+        control = one((*names.reports, *names.adjusts, *names.starts), rng)
         for _ in range(int(rng.integers(2, 7))):
-            act = Act(control, 0.0, int(rng.choice((1, 2, 4, 9), p=[0.5, 0.2, 0.2, 0.1])))
+            act = Act(control, 0.0, (1, 2, 4, 9)[place(_SAID, rng)])
             hour, chance = float(rng.uniform(6.5, 23.5)), float(rng.beta(4.0, 2.0))
             use = Use(each.id, each.cls.kind, "", 0.0, (act,))
             out.append(Habit(AUTOMATION, "clock", hour, float(rng.uniform(0.2, 2.0)), ALWAYS, chance, (use,)))

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.homes.automations import draw_chatter, draw_presence, draw_sunset
+from trainer.homes.chance import cumulative, one, place
 from trainer.homes.habits import Habit, Owned, draw_habit, draw_report
 from trainer.homes.names import STYLES, device_name, spelling
 from trainer.homes.ontology import CLASSES, Class
@@ -25,12 +27,11 @@ _HOUSEHOLDS = (
 _TALKING = tuple(each for each in CLASSES if each.kind == "other")
 
 
-def _tempered(shares: Items[float], diversity: float) -> NDArray[np.float64]:
-    """Return chances sharpened toward the most common (diversity below 1) or flattened (above)."""
-    powers = (
-        (np.asarray(shares) / max(shares)) ** (1.0 / max(diversity, 0.05)) if diversity != 1.0 else np.array(shares)
-    )
-    return np.asarray(powers / powers.sum())
+@lru_cache(maxsize=64)
+def _tempered(shares: tuple[float, ...], diversity: float) -> tuple[float, ...]:
+    """Return shares added up, sharpened toward the most common (diversity below 1) or flattened (above)."""
+    power = 1.0 / max(diversity, 0.05)
+    return cumulative(shares if diversity == 1.0 else [(share / max(shares)) ** power for share in shares])
 
 
 def varied(count: int, diversity: float) -> int:
@@ -45,7 +46,7 @@ def draw_people(
     roles = list(_HOUSEHOLDS[int(rng.integers(varied(len(_HOUSEHOLDS), diversity)))])
     residents = len(roles)
     while len(roles) < 2:
-        roles.append(str(rng.choice(ROLES[:4])))
+        roles.append(one(ROLES[:4], rng))
     people = {number: Person.draw(role, rng, personality) for number, role in enumerate(roles)}
     return residents, {**people, GUEST: Person.draw("guest", rng, personality)}
 
@@ -92,12 +93,12 @@ class Inventory:
 
 def draw_devices(rng: np.random.Generator, diversity: float = 1.0) -> Inventory:
     """Draw a home's devices."""
-    style = STYLES[int(rng.choice(3, p=_tempered((0.45, 0.3, 0.25), diversity)))]
+    style = STYLES[place(_tempered((0.45, 0.3, 0.25), diversity), rng)]
     found = Inventory(style, int(rng.integers(100)))
-    shares = _tempered([each.share for each in CLASSES], diversity)
+    shares = _tempered(tuple(each.share for each in CLASSES), diversity)
     count = min(max(round(11 + (int(rng.integers(4, 19)) - 11) * diversity), 3), 24)
     for _ in range(count):
-        cls = CLASSES[int(rng.choice(len(CLASSES), p=shares))]
+        cls = CLASSES[place(shares, rng)]
         if style == "smartthings" and cls.title in found.names and rng.random() < 0.8:
             continue
         if not found.add(cls, rng):

@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge.core.scenes import UNATTENDED
+from trainer.homes.chance import cumulative, one, place
 from trainer.homes.names import Spelling
 from trainer.homes.ontology import Class
 from trainer.homes.people import WORKDAYS, Person
 
 AUTOMATION = -1  # the "person" whose habits are schedules and reports
+_WEEKLY = cumulative((0.55, 0.2, 0.12, 0.13))
+_REPEATED = cumulative((0.62, 0.14, 0.1, 0.08, 0.06))
+_CHAINED = cumulative((0.55, 0.25, 0.12, 0.08))
 DUSK_KINDS = frozenset({"light", "blind"})
 
 
@@ -67,29 +71,27 @@ def _weekdays(rng: np.random.Generator) -> frozenset[int]:
         frozenset({5, 6}),
         frozenset(int(day) for day in rng.permutation(7)[: int(rng.integers(1, 4))]),
     )
-    return options[int(rng.choice(4, p=[0.55, 0.2, 0.12, 0.13]))]
+    return options[place(_WEEKLY, rng)]
 
 
 def _repeats(rng: np.random.Generator) -> int:
     # Real logs repeat one control many times (volume, channel, location); most acts are single.
-    return int(rng.choice((1, 2, 3, 5, 9), p=[0.62, 0.14, 0.1, 0.08, 0.06]))
+    return (1, 2, 3, 5, 9)[place(_REPEATED, rng)]
 
 
 def _use(owned: Owned, delay: float, rng: np.random.Generator) -> Use:
     names = owned.spelling
     shapes = ["start", "both"] if names.starts else []
     shapes += ["adjust", "adjust", "full"] if names.adjusts else ["start"]
-    shape = str(rng.choice(shapes))
+    shape = one(shapes, rng)
     acts: list[Act] = []
     if shape != "adjust":
         acts.append(Act(names.starts[0], 0.0, _repeats(rng) if rng.random() < 0.3 else 1))
     if shape in {"adjust", "full"}:
         several = range(int(rng.integers(1, 3)))
-        acts += [Act(str(rng.choice(names.adjusts)), float(rng.uniform(1, 9)), _repeats(rng)) for _ in several]
+        acts += [Act(one(names.adjusts, rng), float(rng.uniform(1, 9)), _repeats(rng)) for _ in several]
     if shape in {"both", "full"} and names.stops:
-        acts.append(
-            Act(names.stops[0], float(rng.choice((8, 25, 55, 110, 200))) * float(rng.uniform(0.8, 1.2)), 1, stop=True)
-        )
+        acts.append(Act(names.stops[0], one((8, 25, 55, 110, 200), rng) * float(rng.uniform(0.8, 1.2)), 1, stop=True))
     ordered = tuple(sorted(acts, key=lambda act: act.delay))
     return Use(owned.id, owned.cls.kind, owned.cls.need, delay, ordered)
 
@@ -122,18 +124,18 @@ def draw_habit(
 
     `personality` scales how far its hour lies from the usual hours of that device.
     """
-    chain = int(rng.choice((1, 2, 3, 4), p=[0.55, 0.25, 0.12, 0.08]))
-    shares = np.asarray(weights, float) / float(np.sum(weights))
-    picked = [devices[int(place)] for place in rng.choice(len(devices), size=chain, p=shares)]
+    chain = 1 + place(_CHAINED, rng)
+    shares = cumulative(weights)
+    picked = [devices[place(shares, rng)] for _ in range(chain)]
     first = picked[0].cls
-    hour = float(rng.choice(first.hours)) + float(rng.normal(0.0, 0.6)) * personality
+    hour = one(first.hours, rng) + float(rng.normal(0.0, 0.6)) * personality
     if first.kind in DUSK_KINDS and rng.random() < 0.5:
         anchor = "dusk" if first.kind == "light" or rng.random() < 0.5 else "dawn"
         hour = float(rng.uniform(-0.4, 1.0))
     else:
         anchor = "clock"
         hour = present_hour(who, hour, rng)
-    uses = tuple(_use(owned, place * float(rng.uniform(2, 25)), rng) for place, owned in enumerate(picked))
+    uses = tuple(_use(owned, turn * float(rng.uniform(2, 25)), rng) for turn, owned in enumerate(picked))
     closing = anchor == "dusk" or (anchor == "clock" and hour > 14.5)
     uses = tuple(
         by_sun(use, owned.spelling, closing=closing) if use.kind == "blind" else use
@@ -158,7 +160,7 @@ def draw_report(owned: Owned, rng: np.random.Generator) -> Habit | None:
         controls = owned.spelling.starts
     if not controls:
         return None
-    act = Act(str(rng.choice(controls)), 0.0, _repeats(rng))
+    act = Act(one(controls, rng), 0.0, _repeats(rng))
     use = Use(owned.id, owned.cls.kind, owned.cls.need, 0.0, (act,))
     hour, chance = float(rng.uniform(0.5, 23.5)), float(rng.beta(2.0, 2.0))
     return Habit(AUTOMATION, "clock", hour, float(rng.uniform(0.02, 2.5)), _weekdays(rng), chance, (use,))

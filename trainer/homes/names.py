@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.homes.chance import cumulative, one, place
 from trainer.homes.ontology import Class
 
 STYLES = ("smartthings", "bridge", "plain")
@@ -23,6 +24,7 @@ _VOWELS = ("a", "e", "i", "o", "u", "ai", "ou", "y")
 _SWITCHED = ("state {}", "switch {}", "{}", "power {}", "turn {}", "relay {}")
 _ADJUSTED = ("{} set", "set {}", "{} up", "{} down", "change {}", "{} {number}")
 _REPORTED = ("notification", "update available", "battery low", "status", "refresh", "linkquality", "online")
+_FORMED = cumulative((0.3, 0.12, 0.12, 0.12, 0.1, 0.14, 0.1))
 _UPPER = "state {}"
 
 
@@ -43,7 +45,7 @@ class Spelling:
 
 def nonce(rng: np.random.Generator) -> str:
     """Return a word that means nothing: a name must be copied even where it says nothing."""
-    parts = [str(rng.choice(_ONSETS)) + str(rng.choice(_VOWELS)) for _ in range(int(rng.integers(2, 4)))]
+    parts = [one(_ONSETS, rng) + one(_VOWELS, rng) for _ in range(int(rng.integers(2, 4)))]
     word = "".join(parts)
     if rng.random() < 0.2:
         word += str(rng.integers(1, 100))
@@ -62,18 +64,18 @@ def device_name(kind: Class, style: str, taken: Collection[str], rng: np.random.
 
 
 def _free_name(kind: Class, rng: np.random.Generator) -> str:
-    noun = str(rng.choice(kind.nouns))
-    place = str(rng.choice(ROOMS))
+    noun = one(kind.nouns, rng)
+    room = one(ROOMS, rng)
     names = (
-        f"{place} {noun}",
+        f"{room} {noun}",
         noun,
-        f"{noun} {place}",
-        f"{rng.choice(BRANDS)} {noun}",
-        f"{rng.choice(OWNERS)} {noun}",
+        f"{noun} {room}",
+        f"{one(BRANDS, rng)} {noun}",
+        f"{one(OWNERS, rng)} {noun}",
         f"{nonce(rng)} {noun}",
         f"{noun} {rng.integers(1, 12)}",
     )
-    name = str(rng.choice(names, p=[0.3, 0.12, 0.12, 0.12, 0.1, 0.14, 0.1]))
+    name = names[place(_FORMED, rng)]
     if rng.random() < (0.6 if kind.kind == "other" else 0.03):
         name = nonce(rng) if rng.random() < 0.5 else f"{nonce(rng)} {nonce(rng)}"
     case = rng.random()
@@ -90,7 +92,7 @@ def _some(words: Collection[str], most: int, rng: np.random.Generator) -> tuple[
     options = list(words)
     count = min(len(options), int(rng.integers(0, most + 1)))
     picked = sorted(rng.permutation(len(options))[:count])
-    return tuple(options[place] for place in picked)
+    return tuple(options[which] for which in picked)
 
 
 def spelling(kind: Class, style: str, form: int, rng: np.random.Generator) -> Spelling:
@@ -102,7 +104,7 @@ def spelling(kind: Class, style: str, form: int, rng: np.random.Generator) -> Sp
     start, stop = kind.words
     upper = pattern == _UPPER and rng.random() < 0.8
     settings = kind.settings if rng.random() < 0.85 else (nonce(rng), nonce(rng))
-    change = str(rng.choice(_ADJUSTED))
+    change = one(_ADJUSTED, rng)
     adjusts = tuple(change.format(word, number=int(rng.integers(0, 12)) * 10) for word in _some(settings, 3, rng))
     reports = _some(_REPORTED, 1, rng) if style == "plain" or kind.kind == "other" else ()
     return Spelling(

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from edge.core.scenes import COOLING
+from trainer.homes.chance import cumulative, one, place
 from trainer.homes.habits import AUTOMATION, Act, Habit, Owned, Use, draw_habit
 from trainer.homes.people import Person
 
 ALWAYS = frozenset(range(7))
 WEEKEND = frozenset({5, 6})
 _COOLING_HOURS = (13.5, 15.5, 17.5, 19.5, 21.0, 22.5)  # afternoons, evenings, nights
+_CHAINS = cumulative((0.3, 0.25, 0.15, 0.15, 0.15))
 _CLEANED = frozenset(
     {"robot_cleaner", "light", "washer", "dryer", "dishwasher", "blind", "window", "plug", "switch", "speaker",
      "door_lock", "contact", "motion", "air_purifier", "clothing_care"}
@@ -27,11 +29,9 @@ def _cooled(owned: Owned, rng: np.random.Generator) -> Use:
     """Draw a chain of cooling: on, adjusted, off; or only a part of it."""
     names = owned.spelling
     start, stop = Act(names.starts[0], 0.0, 1), Act(names.stops[0], float(rng.uniform(40, 180)), 1, stop=True)
-    adjust = Act(
-        str(rng.choice(names.adjusts or names.starts)), float(rng.uniform(1, 30)), int(rng.choice((1, 1, 2, 4)))
-    )
+    adjust = Act(one(names.adjusts or names.starts, rng), float(rng.uniform(1, 30)), one((1, 1, 2, 4), rng))
     chains = ((start,), (start, stop), (adjust,), (start, adjust), (start, adjust, stop))
-    return _use(owned, *chains[int(rng.choice(5, p=[0.3, 0.25, 0.15, 0.15, 0.15]))], need="hot")
+    return _use(owned, *chains[place(_CHAINS, rng)], need="hot")
 
 
 def draw_cooling(owned: Items[Owned], residents: int, rng: np.random.Generator) -> list[Habit]:
@@ -41,7 +41,7 @@ def draw_cooling(owned: Items[Owned], residents: int, rng: np.random.Generator) 
         if each.cls.kind not in COOLING:
             continue
         for _ in range(int(rng.integers(2, 5))):
-            hour = float(rng.choice(_COOLING_HOURS)) + float(rng.normal(0.0, 0.7))
+            hour = one(_COOLING_HOURS, rng) + float(rng.normal(0.0, 0.7))
             chance, person = float(rng.beta(4.0, 1.5)), int(rng.integers(residents))
             out.append(
                 Habit(person, "clock", hour, float(rng.uniform(0.3, 1.2)), ALWAYS, chance, (_cooled(each, rng),))
