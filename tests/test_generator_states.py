@@ -99,7 +99,7 @@ class Held:
         return self.data
 
     def restore(self, state, count):
-        self.data = state
+        self.data = bytes(state)
         return True
 
 

@@ -1,7 +1,6 @@
 """llama.cpp by its C interface: a model, its tokens, and a key-value memory that several sequences share."""
 
 import ctypes
-import importlib.metadata
 from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from functools import cache
@@ -53,12 +52,16 @@ class Engine:
         self.ends = cache(lambda token: bool(llama_cpp.llama_vocab_is_eog(self.vocab, token)))
         self.context: Any = None
 
-    def open(self, cells: int, sequences: int) -> None:
-        """Give the model a memory of `cells` tokens for sequences 0 to `sequences`; raises Unusable."""
+    def open(self, cells: int, sequences: int, asked: int) -> None:
+        """Give the model a memory of `cells` tokens for sequences 0 to `sequences`; raises Unusable.
+
+        `asked`: rows of one batch after which logits are asked at most.
+        """
         chosen = llama_cpp.llama_context_default_params()
         chosen.n_ctx = -(-cells // CELLS) * CELLS
         chosen.n_batch, chosen.n_ubatch = chosen.n_ctx, min(UBATCH, chosen.n_ctx)
         chosen.n_seq_max = sequences + 1
+        chosen.n_outputs_max = max(asked, sequences + 1)
         chosen.kv_unified = True  # one memory: what sequences have in common is held once
         # On a processor flash attention took twice as long.
         chosen.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -71,12 +74,26 @@ class Engine:
         self.room = int(chosen.n_batch)
         self.batch = llama_cpp.llama_batch_init(self.room, 0, sequences + 1)
 
+    def shape(self) -> dict[str, int]:
+        """Return the sizes that decide on memory (edge/workers/needs.py)."""
+        width, heads = int(llama_cpp.llama_model_n_embd(self.model)), int(llama_cpp.llama_model_n_head(self.model))
+        kind = self._told("general.architecture")
+        return {
+            "layers": int(llama_cpp.llama_model_n_layer(self.model)),
+            "width": width,
+            "heads": heads,
+            "groups": int(llama_cpp.llama_model_n_head_kv(self.model)),
+            "head": int(self._told(f"{kind}.attention.key_length") or width // max(heads, 1)),
+            "inner": int(self._told(f"{kind}.feed_forward_length") or 4 * width),
+            "vocabulary": self.size,
+        }
+
     def identity(self) -> tuple[object, ...]:
         """Return what a saved state depends on beside the model's bytes, the context and the tokens."""
         return (
             "unified f16/f16 no-flash",
             int(llama_cpp.llama_model_ftype(self.model)),
-            importlib.metadata.version("llama-cpp-python"),
+            llama_cpp.__version__,
             llama_cpp.llama_version().decode(),
             llama_cpp.llama_print_system_info().decode(),
         )
@@ -151,15 +168,20 @@ class Engine:
         written = llama_cpp.llama_state_seq_get_data(self.context, out, size, 0)
         return bytes(memoryview(out)[:written])
 
-    def restore(self, state: bytes, count: int) -> bool:
+    def restore(self, state: memoryview, count: int) -> bool:
         """Fill sequence 0 from bytes; tell whether it then holds `count` tokens. Empty where it does not."""
-        data = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        data = np.frombuffer(state, np.uint8).ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         taken = llama_cpp.llama_state_seq_set_data(self.context, data, len(state), 0)
         last = llama_cpp.llama_memory_seq_pos_max(self.memory, 0)
         if taken == len(state) and last == count - 1:
             return True
         self.forget([0])
         return False
+
+    def _told(self, key: str) -> str:
+        """Return a value of the file's own description, empty where it has none."""
+        out = ctypes.create_string_buffer(256)
+        return out.value.decode() if llama_cpp.llama_model_meta_val_str(self.model, key.encode(), out, 256) > 0 else ""
 
     def _piece(self, token: int) -> bytes:
         room = 256

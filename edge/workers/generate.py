@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.workers.chat import Form
 from edge.workers.engine import UBATCH, Engine, Unusable
-from edge.workers.ranking import Candidate, ranked
+from edge.workers.ranking import Candidate, most, ranked
 from edge.workers.sampling import Chances, compiled
 from edge.workers.states import States
 from edge.workers.writing import Asked, Desk, common
@@ -107,10 +107,10 @@ def planned(engine: Engine, found: Told, job: dict[str, Any]) -> list[Asked]:
     ]
 
 
-def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> dict[str, float]:
-    """Answer every request, a line to the parent for each reply; return when the first token was drawn, and the pace.
+def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> tuple[float, float]:
+    """Answer every request, a line to the parent for each; return when the first token was drawn, and the pace.
 
-    `pace`: tokens a second of one reply from its first token on, what a prompt takes left out where width is 1.
+    The pace: tokens a second of one reply from its first on. Where the width is 1, no prompt's time is in it.
     """
     desk = Desk(engine, job["width"], Chances(job["temperature"], job["top_p"]), job["seed"], job["max_tokens"])
     started = time.monotonic()
@@ -127,7 +127,7 @@ def write(engine: Engine, asked: list[Asked], job: dict[str, Any]) -> dict[str, 
             generated_tokens=reply.tokens,
             seconds=time.monotonic() - started,
         )
-    return {"first": desk.first, "pace": tokens / seconds if seconds else 0.0}
+    return desk.first, tokens / seconds if seconds else 0.0
 
 
 def candidates(engine: Engine, form: Form, found: Told, job: dict[str, Any], context: int) -> list[Candidate]:
@@ -162,23 +162,22 @@ def work(job: dict[str, Any]) -> None:
     reply = job["max_tokens"] * max((len(each.lines) for each in asked), default=1) + MARGIN
     longest = max((len(each.tokens) - each.shared for each in judged), default=0)
     own = max(UBATCH, longest) if ranking else job["width"] * (found.longest + reply)
-    engine.open(len(found.static) + own, job["width"])
+    engine.open(len(found.static) + own, job["width"], max(most(engine), longest) if ranking else job["width"])
     ready = prepare(engine, found, context, job, sha256)
     say(kind="ready", sha256=sha256, prompt=found.prompt["name"], context=context, **ready)
     started = time.monotonic()
+    measured = {}
     if ranking:
         rank(engine, judged, job)
-        say(kind="done", seconds=time.monotonic() - started)
-        return
-    measured = write(engine, asked, job)
-    first = measured.pop("first")
-    say(
-        kind="done",
-        seconds=time.monotonic() - started,
-        first_seconds=ready["static_seconds"] + first - started,
-        whole_first_seconds=first - job["spawned"],
-        **measured,
-    )
+    else:
+        first, pace = write(engine, asked, job)
+        measured = {
+            "first_seconds": ready["static_seconds"] + first - started,
+            "whole_first_seconds": first - job["spawned"],
+            "pace": pace,
+        }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(kind="done", seconds=time.monotonic() - started, peak_rss_mb=round(peak, 1), **measured)
 
 
 def main() -> int:

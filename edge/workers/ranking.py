@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.workers.engine import UBATCH, Engine, Row, Unusable
 
-LOGITS = 2**26  # bytes of logits a batch may ask for
+LOGITS = 2**26  # bytes of logits a batch may ask for, where one reply does not need more
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Candidate:
         return self.tokens[self.shared : self.prompt]
 
 
+def most(engine: Engine) -> int:
+    """Return how many tokens a batch may hold."""
+    return min(UBATCH, max(1, LOGITS // (4 * engine.size)))
+
+
 def ranked(engine: Engine, candidates: Items[Candidate], width: int, deadline: float) -> Iterator[tuple[int, float]]:
     """Yield (candidate number, nats); raises Unusable where time is over before all are judged."""
     for batch in _batches(engine, candidates, width):
@@ -38,7 +43,7 @@ def ranked(engine: Engine, candidates: Items[Candidate], width: int, deadline: f
 
 def _batches(engine: Engine, candidates: Items[Candidate], width: int) -> Iterator[list[list[Candidate]]]:
     """Cut candidates into batches of groups with the same prompt, within sequences, tokens and logits."""
-    most = min(UBATCH, max(1, LOGITS // (4 * engine.size)))
+    limit = most(engine)
     batch: list[list[Candidate]] = []
     count = size = 0
     for _, same in groupby(sorted(candidates, key=lambda each: each.tokens[: each.prompt]), _prompt_of):
@@ -46,7 +51,7 @@ def _batches(engine: Engine, candidates: Items[Candidate], width: int) -> Iterat
         for candidate in same:
             own = len(candidate.tokens) - candidate.prompt
             whole = own + (0 if group and engine.shares else len(candidate.asked))
-            if count and (count == width or size + whole > most):
+            if count and (count == width or size + whole > limit):
                 yield [*batch, group] if group else batch
                 batch, group, count, size = [], [], 0, 0
                 whole = own + len(candidate.asked)

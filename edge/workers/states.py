@@ -22,7 +22,7 @@ class Holding(Protocol):
         """Return what is evaluated, as bytes."""
         ...
 
-    def restore(self, state: bytes, count: int) -> bool:
+    def restore(self, state: memoryview, count: int) -> bool:
         """Take bytes in; tell whether they hold `count` tokens."""
         ...
 
@@ -46,7 +46,7 @@ class States:
             return False
         start = len(MAGIC) + DIGEST
         digest = _digest(_seal(key, tokens), raw[start:])
-        if raw[:start] == MAGIC + digest and engine.restore(bytes(raw[start:]), len(tokens)):
+        if raw[:start] == MAGIC + digest and engine.restore(raw[start:], len(tokens)):
             with suppress(OSError):
                 os.utime(path)
             return True
