@@ -15,7 +15,7 @@ from edge.synthesis import Scoring
 
 Figures = dict[str, float]
 Summary = dict[str, dict[str, float | int | None]]
-LEAST_GAP = 1e-6  # between none and ceiling, under which no share of it can be told
+LEAST_GAP = 0.01  # between none and ceiling; a share of less says nothing
 SYSTEM = ("auroc", "ap", "f1", "fpr", "recall", "gap_closed")
 PREDICTION = ("hr1", "hr5", "hr10", "ndcg10", "macro_recall", "gap_closed")
 GAP_ON = {"system": "auroc", "prediction": "hr10"}
@@ -88,7 +88,7 @@ def table(columns: Mapping[str, Mapping[int, Figures]], gap_on: str | None = Non
     """Return every column's runs, by seed, as a summary, with the share of the gap closed where it is asked for.
 
     The share is (column - none) / (ceiling - none), the column's run against none's of the same seed, over the
-    mean gap: its mean is the ratio of the means. Null where the ceiling is not above none.
+    mean gap: its mean is the ratio of the means. Null where the ceiling is not LEAST_GAP above none.
     """
     out = {name: summary(list(runs.values())) for name, runs in columns.items()}
     if gap_on is None:
@@ -98,5 +98,5 @@ def table(columns: Mapping[str, Mapping[int, Figures]], gap_on: str | None = Non
     gap = float(np.mean([ceiling[seed][gap_on] - none[seed][gap_on] for seed in both])) if both else 0.0
     for name, runs in columns.items():
         above = [runs[seed][gap_on] - none[seed][gap_on] for seed in runs if seed in none]
-        out[name]["gap_closed"] = figure([each / gap for each in above] if gap > LEAST_GAP else [])
+        out[name]["gap_closed"] = figure([each / gap for each in above] if gap >= LEAST_GAP else [])
     return out

@@ -1,4 +1,4 @@
-"""Tables on the terminal: one a kind of figure, columns of the benchmark as rows."""
+"""Tables on the terminal: one a kind of figure, the benchmark's columns side by side."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ def show(console: Console, home: str, scene: str, tables: Mapping[str, Any]) -> 
     """Print a scene's tables, mean and spread over the seeds."""
     for kind, columns in tables.items():
         names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
-        table = Table("column", *names, title=f"{home} {scene}: {kind}")
         order = [*(name for name in NAMES if name in columns), *(name for name in columns if name not in NAMES)]
-        for name in order:
-            table.add_row(name, *(_cell(columns[name].get(each)) for each in names))
+        table = Table("", *order, title=f"{home} {scene}: {kind}")
+        for each in names:
+            table.add_row(each, *(_cell(columns[name].get(each)) for name in order))
         console.print(table)
 
 
