@@ -61,7 +61,7 @@ def draw_chatter(owned: Items[Owned], rng: np.random.Generator) -> list[Habit]:
             continue
         names = each.spelling
         control = one((*names.reports, *names.adjusts, *names.starts), rng)
-        for _ in range(int(rng.integers(2, 7))):
+        for _ in range(int(rng.integers(3, 9))):
             act = Act(control, 0.0, (1, 2, 4, 9)[place(_SAID, rng)])
             hour, chance = float(rng.uniform(6.5, 23.5)), float(rng.beta(4.0, 2.0))
             use = Use(each.id, each.cls.kind, "", 0.0, (act,))

@@ -87,7 +87,7 @@ class Inventory:
 
     def add_talking(self, rng: np.random.Generator) -> None:
         """Add, in most homes, a device of no known class that keeps reporting."""
-        if rng.random() < 0.75 and not any(each.cls.kind == "other" for each in self.owned):
+        if rng.random() < 0.85 and not any(each.cls.kind == "other" for each in self.owned):
             self.add(_TALKING[int(rng.random() < 0.3)], rng)
 
 

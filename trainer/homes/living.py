@@ -57,19 +57,20 @@ def _slips(seed: int, home: int, habits: int, days: int) -> list[list[Slips]]:
 
 
 @dataclass(frozen=True)
-class _Days:
+class Stretch:
     """What one stretch of days in one scene is like."""
 
     home: Home
     scene: Scene
     start: date
+    weather: Weather
     comfort: Comfort
     calendar: Calendar
     seed: int
     possible: dict[tuple[str, int], bool] = field(default_factory=dict)  # by device and hour, as they are asked for
 
     @classmethod
-    def of(cls, home: Home, scene: Scene, start: date, days: int, seed: int) -> "_Days":
+    def of(cls, home: Home, scene: Scene, start: date, days: int, seed: int) -> "Stretch":
         """Draw the weather and look up the sun; a season the dates are not in is borrowed from its own dates."""
         real = home.season_start(start, days, scene.season)
         season = scene.season or season_of(start + timedelta(days=days // 2), home.latitude)
@@ -81,7 +82,7 @@ class _Days:
         comfort = Comfort.of(weather, light, home.heats_below, home.cools_above)
         calendar = Calendar.draw(home.people, start, days, (seed, home.seed))
         lived_in = replace(scene, season=season).named(home.dictionary)
-        return cls(home, lived_in, start, comfort, calendar, seed)
+        return cls(home, lived_in, start, weather, comfort, calendar, seed)
 
     @property
     def count(self) -> int:
@@ -119,7 +120,7 @@ class _Days:
         kind = self.calendar.kind(habit.person, day)
         if kind == AWAY or (habit.anchor == "back" and kind != WORK):
             return False
-        if kind == LATE and self.calendar.out_late(habit.person, day, habit.hour):
+        if kind in {LATE, FREE} and habit.anchor == "clock" and self.calendar.out(habit.person, day, habit.hour):
             return False
         return self.calendar.week_day(habit.person, day) in habit.weekdays
 
@@ -199,7 +200,7 @@ class _Days:
 
 def lived(home: Home, scene: Scene, start: date, days: int, seed: int) -> list[Lived]:
     """Return what happens in `days` days, in order of time; hours count from the first midnight."""
-    stretch = _Days.of(home, scene, start, days, seed)
+    stretch = Stretch.of(home, scene, start, days, seed)
     found: list[Lived] = []
     stretch.strays(found)
     for number, habit in enumerate(home.habits):
