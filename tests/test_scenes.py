@@ -105,6 +105,21 @@ def test_classes_by_name():
         "Wohnzimmer TV": "television",
         "0x00158d0001": "other",
         "handled": "other",
+        "garage lamp": "light",
+        "Lamp garage": "light",
+        "Garage doors": "garage_door",
+        "Garage": "garage_door",
+        "Garage plug": "plug",
+        "Heater plug": "heater",
+        "Light switch": "light",
+        "TV remote": "remote",
+        "Ceiling fan light": "light",
+        "Fan heater": "heater",
+        "Radiator valve": "radiator",
+        "Smart plug with power meter": "plug",
+        "Wireless switch with 4 buttons": "remote",
+        "Door and window sensor": "contact",
+        "Fridge temperature": "refrigerator",
         "None": "other",
     }
     assert {name: kind_of(name) for name in told} == told
@@ -113,6 +128,21 @@ def test_classes_by_name():
 @given(st.text(max_size=40))
 def test_every_name_has_a_class(name):
     assert kind_of(name) in KINDS
+
+
+NOUNS = ("lamp", "heater", "fan", "kettle", "television", "camera", "blind", "oven", "thermostat", "speaker")
+
+
+@given(st.sampled_from(NOUNS), st.sampled_from(NOUNS), st.sampled_from(("garage", "gate", "pool", "kitchen", "Emma's")))
+def test_the_last_noun_decides_and_a_place_does_not(first, last, place):
+    assert kind_of(f"{first} {last}") == kind_of(last)
+    assert kind_of(f"{place} {last}") == kind_of(f"{last} {place}") == kind_of(last)
+
+
+@given(st.sampled_from(NOUNS), st.sampled_from(("plug", "switch", "relay", "socket")), st.sampled_from((" ", "_", "-")))
+def test_what_switches_a_device_is_of_its_class(noun, carrier, between):
+    assert kind_of(f"{noun}{between}{carrier}") == kind_of(noun)
+    assert kind_of(f"{noun}s") == kind_of(noun.upper()) == kind_of(noun)
 
 
 PUBLISHED = '{"devices": {"Lamp": 0, "Other": 1}, "controls": {"Lamp:switch on": 0, "None:location": 1}}'
