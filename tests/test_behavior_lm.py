@@ -100,8 +100,8 @@ def test_targets_change_what_the_source_says():
 
 
 def test_a_request_sees_the_prefix_and_itself(samples, words):
-    tokens, positions, groups, learned = row(samples[0], words, 700)
-    batch = stack([(tokens, positions, groups, learned)], len(tokens) + 3)
+    tokens, positions, groups, learned, rarity = row(samples[0], words, 700)
+    batch = stack([(tokens, positions, groups, learned, rarity)], len(tokens) + 3)
     mask = mask_of(batch.groups)[0, 0]
     last = len(tokens) - 1
     seen = {groups[place] for place in range(len(tokens)) if mask[last, place]}
@@ -142,9 +142,7 @@ def test_a_resumed_run_is_the_run_it_continues(words, tmp_path):
     def training(folder, steps, start):
         torch.manual_seed(start)
         (tmp_path / folder).mkdir(exist_ok=True)
-        return Training(
-            Network(Shape(words.get_vocab_size(), layers=2)), supply, tmp_path / folder, 60.0, most_steps=steps
-        )
+        return Training(Network(Shape(words.get_vocab_size(), layers=2)), supply, tmp_path / folder, steps)
 
     whole = training("whole", 4, 0)
     whole.run()
@@ -160,7 +158,7 @@ def test_training_learns(words, tmp_path):
     # The loss of a step is on another batch than the step before: a few at each end are compared, not two.
     torch.manual_seed(0)
     network = Network(Shape(words.get_vocab_size(), layers=2))
-    training = Training(network, Supply(SMALL, words, 2, 512), tmp_path, 60.0, most_steps=16)
+    training = Training(network, Supply(SMALL, words, 2, 512), tmp_path, 16)
     training.run()
     losses = training.course.losses
     assert sum(losses[-4:]) / 4 < sum(losses[:4]) / 4

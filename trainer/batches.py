@@ -17,15 +17,22 @@ ATTEMPTS = 50  # sample numbers a row may take: some homes have nothing to tell,
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of tokens (rows, places); `groups` as network.mask_of wants them; `learned` marks the replies' tokens."""
+    """Rows of tokens (rows, places); `groups` as network.mask_of wants them.
+
+    `learned` marks the replies' tokens, `rarity` is their request's (trainer.lessons.RARITIES).
+    """
 
     tokens: Tensor
     positions: Tensor
     groups: Tensor
     learned: Tensor
+    rarity: Tensor
 
 
-def row(sample: Sample, tokenizer: Tokenizer, places: int) -> tuple[list[int], list[int], list[int], list[bool]] | None:
+Row = tuple[list[int], list[int], list[int], list[bool], list[int]]
+
+
+def row(sample: Sample, tokenizer: Tokenizer, places: int) -> Row | None:
     """Pack a sample into at most `places` tokens, whole requests only; None where not even one fits."""
     texts = [sample.prefix]
     for request in sample.requests:
@@ -33,7 +40,7 @@ def row(sample: Sample, tokenizer: Tokenizer, places: int) -> tuple[list[int], l
     prefix, *rest = (each.ids for each in tokenizer.encode_batch(texts))
     tokens = [BEGIN_ID, *prefix]
     start = len(tokens)
-    positions, groups, learned = list(range(start)), [0] * start, [False] * start
+    positions, groups, learned, rarity = list(range(start)), [0] * start, [False] * start, [0] * start
     for number, (asked, answered) in enumerate(zip(rest[::2], rest[1::2], strict=True), start=1):
         size = len(asked) + len(answered)
         if len(tokens) + size > places:
@@ -42,23 +49,26 @@ def row(sample: Sample, tokenizer: Tokenizer, places: int) -> tuple[list[int], l
         positions += range(start, start + size)
         groups += [number] * size
         learned += [False] * len(asked) + [True] * len(answered)
-    return (tokens, positions, groups, learned) if len(tokens) > start else None
+        rarity += [sample.requests[number - 1].rarity] * size
+    return (tokens, positions, groups, learned, rarity) if len(tokens) > start else None
 
 
-def stack(rows: list[tuple[list[int], list[int], list[int], list[bool]]], places: int) -> Batch:
+def stack(rows: list[Row], places: int) -> Batch:
     """Pad rows to one batch; padding sees only the prefix and is never learned."""
     out = Batch(
         torch.zeros(len(rows), places, dtype=torch.long),
         torch.zeros(len(rows), places, dtype=torch.long),
         torch.full((len(rows), places), -1, dtype=torch.long),
         torch.zeros(len(rows), places, dtype=torch.bool),
+        torch.zeros(len(rows), places, dtype=torch.long),
     )
-    for at, (tokens, positions, groups, learned) in enumerate(rows):
+    for at, (tokens, positions, groups, learned, rarity) in enumerate(rows):
         size = len(tokens)
         out.tokens[at, :size] = torch.tensor(tokens)
         out.positions[at, :size] = torch.tensor(positions)
         out.groups[at, :size] = torch.tensor(groups)
         out.learned[at, :size] = torch.tensor(learned)
+        out.rarity[at, :size] = torch.tensor(rarity)
     return out
 
 
@@ -84,7 +94,7 @@ class Supply:
         ]
         return stack(made, places)
 
-    def _row(self, first: int, lesson: Lesson, places: int) -> tuple[list[int], list[int], list[int], list[bool]]:
+    def _row(self, first: int, lesson: Lesson, places: int) -> Row:
         for number in range(first, first + ATTEMPTS):
             sample = self.population.sample(number, lesson, places // 40)
             packed = row(sample, self.tokenizer, places) if sample else None

@@ -19,6 +19,10 @@ NAME, VERSION = "behavior-lm", 1
 RUNS = Path("runs") / NAME  # checkpoints, the tokenizer and the f32 file; not shipped
 TOKENIZER_SAMPLES = 800
 ROWS, PLACES = 4, 512  # of a batch
+SIZES: dict[str, dict[str, int]] = {
+    "nano": {"width": 256, "layers": 4, "heads": 8, "groups": 4, "inner": 512},
+    "small": {"width": 512, "layers": 6, "heads": 16, "groups": 4, "inner": 1024},
+}
 KINDS = ("q8_0", "q4_k_m")
 SHIPPED_BYTES = 8_000_000  # both quantizations where they fit together, else the smaller one
 
@@ -32,21 +36,22 @@ def texts(population: Population, count: int) -> Iterator[str]:
             yield from (sample.asked(each) + sample.answered(each) for each in sample.requests)
 
 
-def _tokenizer(seed: int, *, resume: bool) -> Tokenizer:
-    path = RUNS / "tokenizer.json"
+def _tokenizer(folder: Path, seed: int, *, resume: bool) -> Tokenizer:
+    path = folder / "tokenizer.json"
     if not (resume and path.exists()):
         tokenizer.train(texts(Population(seed + 1), TOKENIZER_SAMPLES)).save(str(path))
     return tokenizer.load(path)
 
 
-def build(out: Path, minutes: float, seed: int, *, resume: bool = False) -> dict[str, Any]:
-    """Train for `minutes`, export to `out` with manifest, card and curve; return the manifest."""
+def build(out: Path, size: str, steps: int, seed: int, *, resume: bool = False) -> dict[str, Any]:
+    """Train a size for some steps, export to `out` with manifest, card and curve; return the manifest."""
     torch.manual_seed(seed)
-    RUNS.mkdir(parents=True, exist_ok=True)
-    words = _tokenizer(seed, resume=resume)
-    network = Network(Shape(words.get_vocab_size()))
+    folder = RUNS / size
+    folder.mkdir(parents=True, exist_ok=True)
+    words = _tokenizer(folder, seed, resume=resume)
+    network = Network(Shape(words.get_vocab_size(), **SIZES[size]))
     induction.plant(network, tokenizer.scene_words(words))
-    training = Training(network, Supply(Population(seed), words, ROWS, PLACES), RUNS, minutes)
+    training = Training(network, Supply(Population(seed), words, ROWS, PLACES), folder, steps)
     if resume and training.checkpoint.exists():
         training.resume()
     training.run()
@@ -57,7 +62,7 @@ def release(out: Path, training: Training, words: Tokenizer, seed: int) -> dict[
     """Export, verify, try and describe a trained network."""
     network = training.network.eval()
     out.mkdir(parents=True, exist_ok=True)
-    full = RUNS / f"{NAME}-f32.gguf"
+    full = training.folder / f"{NAME}-f32.gguf"
     gguf_export.write(network, words, full, NAME)
     probes = [sample.prefix + sample.asked(sample.requests[0]) for sample in conditioning.held_out(seed, 6)]
     agreement = gguf_export.verify(network, words, full, probes)

@@ -26,14 +26,15 @@ def simulate(
 @app.command("behavior-lm")
 def behavior_lm(
     out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/behavior-lm/1"),
-    minutes: Annotated[float, typer.Option(help="Training time.")] = 25.0,
+    size: Annotated[str, typer.Option(help="nano or small.")] = "nano",
+    steps: Annotated[int, typer.Option(help="Training steps, of about 4,000 tokens each.")] = 3000,
     seed: Annotated[int, typer.Option(help="Chance.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
     """Train the behavior language model on simulated homes and export it as GGUF."""
     from trainer.behavior_lm import build  # noqa: PLC0415
 
-    build(out, minutes, seed, resume=resume)
+    build(out, size, steps, seed, resume=resume)
 
 
 @app.command("export-detector")

@@ -1,5 +1,6 @@
 """Training the language model: the loss on replies, the optimizers, checkpoints, a progress bar and the curve."""
 
+import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.batches import Batch, Supply
+from trainer.lessons import RARITIES
 from trainer.network import Network, mask_of
 
 MUON_RATE, ADAM_RATE = 5e-3, 3e-3
 WARM_STEPS = 40
-DECAY_FROM = 0.5  # share of the time after which the rate falls in a straight line to a hundredth
+DECAY_FROM = 0.5  # share of the steps after which the rate falls in a straight line to a hundredth
+ROBUST_RATE = 0.02  # how fast the shares of the groups follow their losses
 COPYING_STEPS = 20  # steps at the start that only copy, without dictionary and habits
 CHECKPOINT_EVERY = 60.0  # seconds
 
@@ -26,10 +29,35 @@ def half_precision() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
 
 
-def reply_loss(network: Network, batch: Batch, *, balanced: bool = False) -> Tensor:
+class Robust:
+    """Distributionally robust training over groups of replies by how rare their behaviors are (head, middle, tail).
+
+    The worst mixture of the groups is followed by exponentiated gradients (Sagawa et al., Distributionally Robust
+    Neural Networks for Group Shifts, ICLR 2020, algorithm 1).
+    """
+
+    def __init__(self, shares: list[float]) -> None:
+        """Take the groups' shares of the loss; they are changed in place."""
+        self.shares = shares
+
+    def loss(self, losses: Tensor, weights: Tensor, group: Tensor) -> Tensor:
+        """Return the loss under the present shares, and move these towards what is foretold worst."""
+        total, told = losses.new_zeros(()), 0.0
+        for number in sorted(set(group.tolist())):
+            part = group == number
+            mean = (losses[part] * weights[part]).sum() / weights[part].sum()
+            self.shares[number] *= math.exp(ROBUST_RATE * float(mean.detach()))
+            total, told = total + self.shares[number] * mean, told + self.shares[number]
+        whole = sum(self.shares)
+        self.shares[:] = [share / whole for share in self.shares]
+        return total / told
+
+
+def reply_loss(network: Network, batch: Batch, *, balanced: bool = False, robust: Robust | None = None) -> Tensor:
     """Return the mean cross-entropy in nats over the tokens of the replies.
 
     `balanced`: a reply of n tokens counts as the root of n, so that "nothing" is heard beside long replies.
+    `robust`: the groups of replies are weighted by how badly they are foretold.
     """
     with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
         states = network(batch.tokens, batch.positions, mask_of(batch.groups))
@@ -41,6 +69,8 @@ def reply_loss(network: Network, batch: Batch, *, balanced: bool = False) -> Ten
     rows = torch.arange(len(batch.groups)).unsqueeze(1)
     reply = (rows * (int(batch.groups.max()) + 1) + batch.groups)[:, 1:][picked]
     weights = torch.bincount(reply)[reply].float() ** -0.5
+    if robust is not None:
+        return robust.loss(losses, weights, batch.rarity[:, 1:][picked])
     return (losses * weights).sum() / weights.sum()
 
 
@@ -64,9 +94,10 @@ class Course:
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     resumed: list[float] = field(default_factory=list)  # minutes of training at which a run was gone on with
+    shares: list[float] = field(default_factory=lambda: [1 / len(RARITIES)] * len(RARITIES))  # of the loss, see Robust
 
     def rate(self, share: float) -> float:
-        """Return the factor on the learning rates at a share (0-1) of the time."""
+        """Return the factor on the learning rates at a share (0-1) of the steps."""
         warm = min(1.0, (self.step + 1) / WARM_STEPS)
         return warm * min(1.0, max(0.01, (1.0 - share) / (1.0 - DECAY_FROM)))
 
@@ -78,9 +109,9 @@ class Training:
     network: Network
     supply: Supply
     folder: Path
-    minutes: float
+    steps: int
     micro: int = 2  # batches a step
-    most_steps: int = 1_000_000
+    robust: bool = False
     course: Course = field(default_factory=Course)
 
     def __post_init__(self) -> None:
@@ -112,7 +143,7 @@ class Training:
         self.course.resumed.append(round(self.course.seconds / 60.0, 1))
 
     def run(self) -> None:
-        """Train until the time is spent, or `most_steps` are made."""
+        """Train until `steps` are made; whatever interrupts it, the checkpoint is at most a minute old."""
         stream = self.supply.stream(self.course.step * self.micro, COPYING_STEPS * self.micro)
         columns = (
             TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"),
@@ -120,12 +151,12 @@ class Training:
         )  # fmt: skip
         saved = time.monotonic()
         with Progress(*columns) as progress, (self.folder / "log.txt").open("a", encoding="utf-8") as log:
-            task = progress.add_task("behavior LM", total=self.minutes * 60, loss=0.0, rate=0.0)
-            while self.course.seconds < self.minutes * 60.0 and self.course.step < self.most_steps:
+            task = progress.add_task("behavior LM", total=self.steps, loss=0.0, rate=0.0)
+            while self.course.step < self.steps:
                 self._step(stream)
                 recent = self.course.losses[-20:]
                 loss, rate = sum(recent) / len(recent), self.course.tokens / self.course.seconds
-                progress.update(task, completed=self.course.seconds, loss=loss, rate=rate)
+                progress.update(task, completed=self.course.step, loss=loss, rate=rate)
                 if self.course.step % 20 == 0:
                     log.write(f"{self.course.step} {self.course.seconds:.0f} s loss {loss:.4f} {rate:.0f} tokens/s\n")
                     log.flush()
@@ -137,14 +168,15 @@ class Training:
 
     def _step(self, stream: Generator[Batch]) -> None:
         began = time.monotonic()
-        factor = self.course.rate(self.course.seconds / (self.minutes * 60.0))
+        factor = self.course.rate(self.course.step / self.steps)
+        robust = Robust(self.course.shares) if self.robust else None
         for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
         total = 0.0
         for _ in range(self.micro):
             batch = next(stream)
-            loss = reply_loss(self.network, batch, balanced=True) / self.micro
+            loss = reply_loss(self.network, batch, balanced=True, robust=robust) / self.micro
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
             self.course.tokens += int((batch.groups >= 0).sum())
