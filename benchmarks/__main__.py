@@ -15,6 +15,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "score": bench_detector.score_latency,
     "train_step": bench_detector.train_step,
     "language_model": bench_llm.llm,
+    "language_model_needs": bench_llm.table,
     "throughput": bench_hub.throughput,
     "disk": bench_hub.written,
     "start": bench_hub.start,

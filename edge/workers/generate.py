@@ -64,7 +64,7 @@ def told(engine: Engine, form: Form, prompt: dict[str, Any]) -> Told:
 
 def fitting(engine: Engine, context: int, job: dict[str, Any]) -> tuple[Form, Told]:
     """Return the fullest prompt that leaves room for a reply."""
-    lines = 2 if any(prompt["explained"] for prompt in job["prompts"]) else 1
+    lines = 2 if any(prompt["explained"] and prompt["reasons"] for prompt in job["prompts"]) else 1
     reply = job["max_tokens"] * lines + MARGIN
     form, needed = Form(engine), 0
     for prompt in job["prompts"]:
