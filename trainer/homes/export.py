@@ -12,8 +12,8 @@ import numpy as np
 
 from edge.core.behaviors import Behavior
 from edge.core.dictionary import Dictionary
-from edge.core.scenes import HEATING, Scene, fault
-from edge.core.sequences import step_of
+from edge.core.scenes import Scene, fault
+from edge.core.sequences import Step, step_of
 from trainer.homes.home import Home
 from trainer.homes.life import live
 from trainer.homes.ontology import CLASSES
@@ -26,6 +26,8 @@ SOURCE, TARGET = "winter", "spring"
 SOURCE_START, SOURCE_DAYS = date(2026, 1, 5), 60
 TARGET_START, TARGET_DAYS = date(2026, 5, 4), 30
 ATTACKS_A_DAY = 1.5
+_LIVELY = ("light", "television", "camera", "fan", "switch")
+_USED_AFTER = ("television", "switch", "light", "plug")  # what a burglar may put on
 _PLACES = ("Living room", "Bedroom", "Kitchen", "Hall", "Office", "Attic")
 _OWN_PLACE = {
     "refrigerator": "Kitchen", "cooktop": "Kitchen", "mower": "Garden", "garage_door": "Drive", "door_lock": "Front",
@@ -68,13 +70,15 @@ def _devices(home: Home, kinds: Iterable[str]) -> list[str]:
     return [each.id for each in home.dictionary.devices.values() if each.kind in wanted]
 
 
+def _banned(home: Home) -> list[tuple[str, str]]:
+    """Return the pairs that the target scene forbids at any hour."""
+    scene, pairs = Scene.parse(TARGET), home.dictionary.controls
+    return [pair for pair in pairs if fault(Step(0, 12, *pair), home.dictionary.kind(pair[0]), scene)]
+
+
 def _forbidden(home: Home, when: float, rng: np.random.Generator) -> list[Behavior]:
     """Heat in a season that has no heating."""
-    banned = [
-        pair
-        for pair in home.dictionary.controls
-        if fault(step_of(Behavior(when, *pair), home.clock), home.dictionary.kind(pair[0]), Scene.parse(TARGET))
-    ]
+    banned = _banned(home)
     device = banned[int(rng.integers(len(banned)))][0]
     acts = [control for owner, control in banned if owner == device]
     return [Behavior(when + 40.0 * place, device, str(rng.choice(acts))) for place in range(int(rng.integers(2, 4)))]
@@ -82,7 +86,7 @@ def _forbidden(home: Home, when: float, rng: np.random.Generator) -> list[Behavi
 
 def _flicker(home: Home, when: float, rng: np.random.Generator) -> list[Behavior]:
     """Switch one device on and off again and again within a minute."""
-    lively = _devices(home, ("light", "television", "camera", "fan", "switch"))
+    lively = _devices(home, _LIVELY) or list(home.dictionary.devices)
     device = str(rng.choice(lively))
     controls = _controls(home, device)
     ends = (controls[0], controls[-1])
@@ -91,33 +95,38 @@ def _flicker(home: Home, when: float, rng: np.random.Generator) -> list[Behavior
 
 def _burglar(home: Home, when: float, rng: np.random.Generator) -> list[Behavior]:
     """Open a lock in the small hours and use something there at an hour when nobody ever does."""
-    lock = _devices(home, ("door_lock",))[0]
-    opened = [control for control in _controls(home, lock) if "unlock" in control.lower()]
-    others = [each for each in _devices(home, ("television", "switch", "light", "plug")) if _controls(home, each)]
-    then = str(rng.choice(others))
+    lock, opened = _unlocking(home)[0]
+    then = str(rng.choice(_devices(home, _USED_AFTER)))
     act = str(rng.choice(_controls(home, then)))
-    return [Behavior(when, lock, opened[0]), Behavior(when + 90.0, then, act)]
+    return [Behavior(when, lock, opened), Behavior(when + 90.0, then, act)]
+
+
+def _unlocking(home: Home) -> list[tuple[str, str]]:
+    locks = _devices(home, ("door_lock",))
+    return [(lock, control) for lock in locks for control in _controls(home, lock) if "unlock" in control.lower()]
 
 
 def attacked(home: Home, normal: list[Behavior], seed: int) -> list[Marked]:
     """Return the normal days with anomalies put in, each behavior with whether it is one.
 
-    Raises ValueError where the home lacks what the anomalies need.
+    A home without heating is not heated out of season, one without a lock not broken into: the other anomalies remain.
     """
-    if not _devices(home, ("door_lock",)) or not _devices(home, HEATING):
-        raise ValueError(f"the home of seed {home.seed} has no lock or no heating: take another seed")
+    ways = [_flicker]
+    if _banned(home):
+        ways.insert(0, _forbidden)
+    if _unlocking(home) and _devices(home, _USED_AFTER):
+        ways.append(_burglar)
     rng = np.random.default_rng([seed, home.seed, 4])
     out: list[Marked] = [(behavior, False) for behavior in normal]
     first = normal[0].time
     for day in range(TARGET_DAYS):
         for _ in range(int(rng.poisson(ATTACKS_A_DAY))):
-            kind = int(rng.integers(3))
-            hour = float(rng.uniform(2.0, 4.5)) if kind == 2 else float(rng.uniform(7.0, 23.0))
+            way = ways[int(rng.integers(len(ways)))]
+            hour = float(rng.uniform(2.0, 4.5)) if way is _burglar else float(rng.uniform(7.0, 23.0))
             midnight = first - first % 86400.0 + day * 86400.0
             offset = step_of(Behavior(midnight, "", ""), home.clock).hour  # the local hour at midnight UTC
             when = midnight + ((hour - offset) % 24.0) * 3600.0
-            made = (_forbidden, _flicker, _burglar)[kind](home, when, rng)
-            out += [(behavior, True) for behavior in made]
+            out += [(behavior, True) for behavior in way(home, when, rng)]
     return sorted(out, key=lambda marked: marked[0].time)
 
 
@@ -129,10 +138,15 @@ def _line(behavior: Behavior, anomaly: bool | None = None) -> str:
 
 
 def export(folder: Path, seed: int = DEMO_SEED) -> dict[str, int]:
-    """Write home.json and the three days' files; return how many behaviors each holds."""
+    """Write home.json and the three days' files; return how many behaviors each holds.
+
+    Raises ValueError for a home in which a scene has no behavior.
+    """
     home = befriended(Home.draw(seed))
     source = _days(home, SOURCE, SOURCE_START, SOURCE_DAYS, seed)
     normal = _days(home, TARGET, TARGET_START, TARGET_DAYS, seed + 1)
+    if not source or not normal:
+        raise ValueError(f"nobody uses anything in the home of seed {seed}: take --seed {seed + 1}")
     attack = attacked(home, normal, seed)
     document = {
         "name": f"A simulated home near {home.climate.name}",

@@ -26,6 +26,7 @@ from trainer.homes.habits import AUTOMATION, Habit
 from trainer.homes.noise import MODEST, Noise
 from trainer.homes.people import Person
 
+BALANCE, BALANCE_SPREAD = 14.5, 1.5  # degrees outdoors below which homes heat; Eurostat counts degree days from 15
 COMFORT_LIMIT = 19.0  # degrees outdoors, of a day and night, above which a home grows too warm
 SEASON_STEP = timedelta(days=91)  # whole weeks, so that weekdays stay where they are
 
@@ -64,7 +65,7 @@ class Home:
         more = np.random.default_rng([seed, 7])
         people = settle(people, more, personality)
         habits = draw_habits(people, owned, newcomer, rng, personality)
-        heats = 14.5 + float(rng.normal(0.0, 1.5)) * personality
+        heats = BALANCE + float(rng.normal(0.0, BALANCE_SPREAD)) * personality
         cools = adapted(COMFORT_LIMIT + float(rng.normal(0.0, 2.0)) * personality, climate.mean + climate.swing)
         found.add_talking(more)
         habits += draw_routines(people, residents, owned, newcomer, more)

@@ -18,6 +18,7 @@ MEANS = {
     "guest": (8.5, 11.0, 15.5, 23.8),
     "cleaner": (9.0, 12.2, 12.2, 12.2),
 }
+EARLY_SPREAD = 0.6  # hours by which people of a role differ
 _OUT = 2.5  # hours away from which a day counts as one spent outside
 
 
@@ -36,7 +37,7 @@ class Person:
     @classmethod
     def draw(cls, role: str, rng: np.random.Generator, personality: float = 1.0) -> "Person":
         """Draw a person of a role; `personality` scales how far its hours lie from the role's mean."""
-        early = float(rng.normal(0.0, 0.6)) * personality
+        early = float(rng.normal(0.0, EARLY_SPREAD)) * personality
         wake, leave, back, sleep = MEANS[role]
         late = 1.0 + (float(rng.uniform(0.0, 2.0)) - 1.0) * personality
         return cls(role, wake + early, leave + early, back + early, sleep + early, max(late, 0.0))
