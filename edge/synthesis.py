@@ -24,6 +24,7 @@ from edge.core.vocabulary import Vocabulary
 BUDGET = 96  # distinct sequences handed to the language model
 RECONSTRUCTION_QUANTILE = 0.995  # of the home's own sequences
 RECONSTRUCTION_SLACK = 3.0  # nats; a new scene may surprise, nonsense surprises more
+MOST_REASONS = 5  # shown
 EXPLAINED = 12  # replies whose reason is asked for, to be shown
 # What is asked first, and with what of it where a model's context is small: (pairs named, habits shown).
 SIZES = (("full", prompts.PAIRS, prompts.EXAMPLES), ("short", 24, 2), ("tiny", 8, 0))
@@ -98,14 +99,20 @@ class Synthesis:
     shown: tuple[Kept, ...]
     emptied: int  # requests of which the scene leaves nothing, as the model says
 
+    def why(self) -> list[str]:
+        """Return what the model says it changed, and why, the most usual first."""
+        told = Counter(reason.strip() for reason in self.replies.reasons.values())
+        return [reason for reason, _ in told.most_common(MOST_REASONS)]
+
     def report(self) -> dict[str, Any]:
-        """Return the figures of a synthesis."""
+        """Return the figures of a synthesis, and what the model says it changed."""
         return {
             "generated": len(self.replies.texts),
             "kept": len(self.sieve.kept),
             "mended": self.sieve.mended,
             "nothing_left": self.emptied,
             "rejected": self.sieve.reasons(),
+            "why": self.why(),
         }
 
 

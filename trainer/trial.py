@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from edge.core import prompts
 from edge.core.errors import MessageError
 from edge.core.grammar import grammar
-from edge.core.scenes import COOLING, DAYTIME, HEATING, Scene
+from edge.core.prompts import Labels
+from edge.core.scenes import DAYTIME, HEATING, Scene
 from edge.core.sequences import Sequence
 from trainer.corpus import Population, Sample
 from trainer.gguf_export import child
@@ -40,6 +41,14 @@ class Written:
     request: Request
     reply: Sequence | None  # None: not a sequence of this home
 
+    def joins(self) -> bool:
+        """Tell whether the device that is to join does."""
+        return any(step.device == self.request.joining[0][0] for step in self.reply or ())
+
+    def controls(self, sequence: Sequence | None) -> list[tuple[str, str]]:
+        """Return the (device, control) pairs of a sequence."""
+        return [(step.device, step.control) for step in sequence or ()]
+
     def kinds(self, sequence: Sequence) -> list[str]:
         """Return the device classes of a sequence's behaviors."""
         return [self.sample.dictionary.kind(step.device) for step in sequence]
@@ -64,7 +73,7 @@ def write(model: Path, samples: list[Sample], temperature: float) -> tuple[list[
         {
             "prefix": sample.prefix,
             "requests": [sample.asked(request) for request in sample.requests],
-            "grammar": grammar(sample.labels),
+            "grammar": grammar(_named(sample)),
         }
         for sample in samples
     ]
@@ -82,6 +91,12 @@ def write(model: Path, samples: list[Sample], temperature: float) -> tuple[list[
     return out, answer["tokens"] / answer["seconds"]
 
 
+def _named(sample: Sample) -> Labels:
+    """Return the names a hub would hold the replies to: the prompt's and those of what is to join."""
+    named = {*sample.told, *(pair for request in sample.requests for pair in request.joining)}
+    return Labels({pair: text for pair, text in sample.labels.texts.items() if pair in named})
+
+
 def _share(numbers: list[bool]) -> float:
     return round(sum(numbers) / len(numbers), 4) if numbers else 0.0
 
@@ -91,6 +106,8 @@ def figures(model: Path, seed: int = 0, homes: int = 40, temperature: float = 0.
     night, speed = write(model, samples_for(("daytime", "night"), seed, homes, 3), temperature)
     spring, _ = write(model, samples_for(("winter", "spring"), seed, homes, 6), temperature)
     heated = [each for each in spring if set(each.kinds(each.request.sequence)) & HEATING]
+    joined = [each for each in [*night, *spring] if each.request.joining]
+    explained = [each for each in [*night, *spring] if each.request.sequence and not each.request.joining]
     return {
         "valid_replies": _share([each.reply is not None for each in [*night, *spring]]),
         "night_at_night": _share([step.hour not in DAYTIME for each in night for step in each.reply or ()]),
@@ -100,7 +117,9 @@ def figures(model: Path, seed: int = 0, homes: int = 40, temperature: float = 0.
             [kind in HEATING for each in heated for kind in each.kinds(each.request.sequence)]
         ),
         "spring_exact": _share([each.reply == each.request.reply for each in spring]),
-        "cooling_written": _share([bool(set(each.kinds(each.reply or ())) & COOLING) for each in spring]),
-        "cooling_lived": _share([bool(set(each.kinds(each.request.reply)) & COOLING) for each in spring]),
+        "joining_written": _share([each.joins() for each in joined]),
+        "nothing_added": _share(
+            [set(each.controls(each.reply)) <= set(each.controls(each.request.sequence)) for each in explained]
+        ),
         "tokens_per_second_one_thread": round(speed, 1),
     }
