@@ -34,8 +34,8 @@ def variants(
 ) -> list[tuple[Sequence, tuple[Change, ...]]]:
     """Return the home's sequences as lived in `source`, each with what every target makes of it.
 
-    No step means that the target scene leaves nothing of it. Half are windows of everything that
-    happens, half follow one device over several days, as the real logs do. Lengths 1 to 10.
+    No step means that the target scene leaves nothing of it. Some are windows of everything that
+    happens, more follow one device or one control over several days, as the real logs do. Lengths 1 to 10.
     """
     rng = np.random.default_rng([seed, home.seed, 3])
     start = FIRST_YEAR + timedelta(days=int(rng.integers(365)))

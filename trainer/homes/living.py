@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -11,22 +10,21 @@ import numpy as np
 from edge.core.scenes import DAYTIME, Scene, fault, season_of
 from edge.core.sequences import Step
 from trainer.homes.calendars import AWAY, FREE, ILL, LATE, WORK, Calendar
+from trainer.homes.chance import chances
 from trainer.homes.climate import Weather
 from trainer.homes.comfort import Comfort
 from trainer.homes.habits import AUTOMATION, Habit, Use
 from trainer.homes.home import Home
-from trainer.homes.noise import SENSING, slips, stray_hours
+from trainer.homes.noise import MISSES, SENSING, slips, stray_hours
 from trainer.homes.sun import daylight
 
 WAKES = 5.0  # clock hour at which a day of the home begins
 NOON = 12.0
 SHORTEST, LONGEST = 0.5, 2.5  # how much less or longer weather makes a heater or a fan run
 _SUNNY = frozenset({"sun up", "sun down", "glare"})
-_DRAWS = 12  # chances a habit has a day
 _AGAIN = 100  # the repetition that is a doubled one
 _WEATHER = frozenset({"cold", "hot"})
 Origin = tuple[int, int, int, int, int]
-Slips = list[float]  # chances of forgetting, doing twice, being missed
 
 
 class Lived(NamedTuple):
@@ -41,19 +39,6 @@ class Lived(NamedTuple):
     kind: str
     control: str
     origin: Origin
-
-
-@lru_cache(maxsize=1024)
-def _chances(seed: int, home: int, number: int, days: int) -> list[list[float]]:
-    """Return a habit's chances by day: the same in every scene."""
-    drawn: list[list[float]] = np.random.default_rng([seed, home, 2, number]).random((days, _DRAWS)).tolist()
-    return drawn
-
-
-@lru_cache(maxsize=4)
-def _slips(seed: int, home: int, habits: int, days: int) -> list[list[Slips]]:
-    drawn: list[list[Slips]] = slips(habits, days, (seed, home)).tolist()
-    return drawn
 
 
 @dataclass(frozen=True)
@@ -126,8 +111,8 @@ class Stretch:
 
     def lived(self, number: int, habit: Habit, out: list[Lived]) -> None:
         """Add what one habit does on all the days."""
-        draws = _chances(self.seed, self.home.seed, number, self.count)
-        errors = _slips(self.seed, self.home.seed, len(self.home.habits), self.count)[number]
+        draws = chances(self.seed, self.home.seed, number, self.count)
+        errors = slips(self.seed, self.home.seed, len(self.home.habits), self.count)[number]
         for day, chance in enumerate(draws):
             if chance[0] >= habit.chance or not self.happens(habit, day):
                 continue
@@ -153,11 +138,11 @@ class Stretch:
         natural: float,
         urge: float,
         chance: list[float],
-        slip: Slips,
+        slip: list[float],
         origin: tuple[int, int, int],
         out: list[Lived],
     ) -> None:
-        noise, (forgets, doubles, misses) = self.home.noise, slip
+        noise, (forgets, doubles, *misses) = self.home.noise, slip
         longer = min(max(0.25 + 0.5 * urge, SHORTEST), LONGEST) if use.need in _WEATHER else 1.0
         for place, act in enumerate(use.acts):
             if act.stop and forgets < noise.forgets:
@@ -165,8 +150,7 @@ class Stretch:
             begins = natural + act.delay * (longer if act.stop else 1.0) / 60.0
             times = min(1 + int(chance[4 + place % 8] * act.repeats), act.repeats)
             for count in range(times):
-                # the share of misses is of behaviors: a chance in another digit for each
-                if (misses * 97.0 + place * 0.37 + count * 0.61) % 1.0 >= noise.misses:
+                if misses[(place * 5 + count) % MISSES] >= noise.misses:
                     self._done((use.device, use.kind, act.control), begins + count * 0.02, (*origin, place, count), out)
             if place == 0 and doubles < noise.doubles:
                 again = begins + (times - 1) * 0.02 + 0.004

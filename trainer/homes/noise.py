@@ -1,10 +1,11 @@
 """Noise: what is forgotten, done twice, not heard, or heard though nobody did it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+MISSES = 8  # chances a habit has a day that a behavior is missed
 SENSING = frozenset({"motion", "contact", "presence", "leak", "smoke", "climate_sensor", "doorbell"})
 
 
@@ -22,9 +23,12 @@ MODEST = Noise()
 SILENT = Noise(0.0, 0.0, 0.0, 0.0)
 
 
-def slips(habits: int, days: int, seed: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return (habits, days, 3) chances: of forgetting, of doing twice, of being missed."""
-    return np.random.default_rng([*seed, 7, 1]).random((habits, days, 3))
+@lru_cache(maxsize=4)
+def slips(seed: int, home: int, habits: int, days: int) -> list[list[list[float]]]:
+    """Return chances by habit and day, alike in every scene: of forgetting, of doing twice, MISSES of being missed."""
+    drawn = np.random.default_rng([seed, home, 7, 1]).random((habits, days, 2 + MISSES))
+    found: list[list[list[float]]] = drawn.tolist()
+    return found
 
 
 def stray_hours(rate: float, sensors: int, days: int, seed: tuple[int, ...]) -> list[list[float]]:
