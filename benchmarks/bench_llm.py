@@ -21,7 +21,7 @@ from edge.core.prompts import Labels, Prompt
 from edge.core.scenes import Scene
 from edge.core.sequences import split
 from edge.demo.recorded import open_home
-from edge.generator import PATIENT, Generator, Limits
+from edge.generator import PATIENT, TINY, Generator, Limits
 from edge.slots import shipped
 from edge.workers import needs
 from edge.workers.chat import Form
@@ -59,7 +59,7 @@ def pairs(file: Path, count: int) -> dict[str, Any]:
     Tokens a second of a reply from its first token on: no prompt's time is in them.
     """
     prompt = asked(count)
-    engine = Engine(str(file), LIMITS.threads)
+    engine = Engine(str(file), LIMITS.threads if file.stat().st_size > TINY else 1)
     found = told(engine, Form(engine), asdict(prompt))
     engine.open(len(found.static) + found.longest + LIMITS.max_tokens + 8, 1, 1)
     engine.read(found.static)

@@ -22,6 +22,7 @@ GRACE = 20.0  # seconds a child may overrun its own deadline (loading, the last 
 
 # OpenMP's threads wait for each other busily, for minutes where others need the cores: 35 s became 4.7 s there.
 PATIENT = {"GOMP_SPINCOUNT": "1000"}
+TINY = 8_000_000  # bytes of a model that gains a quarter by a second thread, and loses all where that has to wait
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Generator:
             "prompts": [asdict(prompt) for prompt in prompts],
             "grammar": self.grammar,
             **asdict(self.limits),
+            "threads": self.limits.threads if self.model.stat().st_size > TINY else 1,
             "memory": self.limits.memory_mb * 2**20 + self.model.stat().st_size,
             "spawned": time.monotonic(),
         }
