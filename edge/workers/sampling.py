@@ -47,7 +47,9 @@ class Sampler:
             llama_cpp.llama_sampler_chain_add(self._chain, link)
         self._grammar: Any = None
         self._one = (llama_cpp.llama_token_data * 1)()
+        self._first: Any = self._one[0]
         self._tried = llama_cpp.llama_token_data_array(self._one, 1, -1, False)
+        self._trial = ctypes.byref(self._tried)
 
     def hold(self, grammar: Any) -> None:
         """Hold what follows to a compiled grammar from its beginning; None holds nothing."""
@@ -60,10 +62,10 @@ class Sampler:
         token = int(llama_cpp.llama_sampler_sample(self._chain, self._engine.context, row))
         if not self._grammar:
             return token
-        self._one[0] = llama_cpp.llama_token_data(token, 1.0, 0.0)
+        self._first.id, self._first.logit = token, 1.0
         self._tried.size = 1
-        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(self._tried))
-        if self._one[0].logit == -np.inf:
+        llama_cpp.llama_sampler_apply(self._grammar, self._trial)
+        if self._first.logit == -np.inf:
             token = self._again(row)
         llama_cpp.llama_sampler_accept(self._grammar, token)
         return token
