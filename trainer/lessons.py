@@ -92,9 +92,11 @@ def draw_target(source: Scene, home: Home, rng: np.random.Generator) -> Scene:
         Scene(occupancy="single" if source.occupancy == "multiple" else "multiple"),
         Scene(mode=str(rng.choice(("away", "guests", "home"), p=[0.45, 0.4, 0.15]))),
         Scene(new_device=newcomer),
+        Scene(removed_device=str(rng.choice([each.name for each in home.dictionary.devices.values()]))),
     )
-    weights = np.array((5.0 if source.season else 0.6, 4.0 if source.part else 1.0, 1.2, 0.8, 0.5 if newcomer else 0.0))
-    return changes[int(rng.choice(5, p=weights / weights.sum()))].over(source)
+    likely = 5.0 if source.season else 0.6, 4.0 if source.part else 1.0
+    weights = np.array((*likely, 1.2, 0.8, 0.5 * bool(newcomer), 0.3))
+    return changes[int(rng.choice(len(changes), p=weights / weights.sum()))].over(source)
 
 
 def rarities(sequences: Items[Sequence]) -> dict[Pair, int]:
@@ -153,7 +155,8 @@ class Requests:
     def _asked(self, sequence: Sequence, change: Change, target: Scene) -> Request:
         chance = self._rng.random()
         kept = change.kept()
-        if chance < WRITTEN and (lived := change.reply()):
+        lived = tuple(step for step in change.reply() if (step.device, step.control) in self._told)
+        if chance < WRITTEN and lived:
             device = self._one(step.device for step in lived) if self._rng.random() < 0.5 else ""
             return self._made((), lived, target, device)
         device = self._one(step.device for step in kept)
