@@ -155,12 +155,11 @@ def test_the_nearest_distance_is_levenshteins(one, other):
 
 
 def test_the_published_protocol_tells_day_from_night(small, monkeypatch):
-    torch = pytest.importorskip("torch", reason="torch is not installed: the published protocol is NOT tested")
+    pytest.importorskip("torch", reason="torch is not installed: the published protocol is NOT tested")
     from trainer.evaluate import published
 
     monkeypatch.setattr(published, "WIDTH", 32)
     monkeypatch.setattr(published, "EPOCHS", 40)
-    torch.set_num_threads(1)
 
     def at(hour, count):
         return tuple(tuple(homes.step(day % 7, hour, pair) for pair in (0, 2)) for day in range(count))

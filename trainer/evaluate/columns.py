@@ -1,6 +1,7 @@
 """The columns of the tables: who writes what a home will do in its next scene.
 
-A column is a function of a shift, the incumbent and a seed; everything it writes goes through the same sieve.
+A column is a function of a shift, the incumbent and a seed. What it writes is held to the scene's validity rule; what
+else the hub's filters take out is part of ours.
 `none` and `ceiling` write nothing: they are the incumbent, and a model of real target sequences.
 """
 
@@ -14,12 +15,12 @@ import numpy as np
 from edge.adapt import Model
 from edge.compose import writer
 from edge.core.errors import SettingsError
-from edge.core.filters import Sieve
+from edge.core.filters import Sieve, impossible, mended
 from edge.core.rules import moved
 from edge.core.scenes import fault
 from edge.core.sequences import Sequence, Step
 from edge.sections import Llm
-from edge.synthesis import sifted, synthesize
+from edge.synthesis import synthesize
 from trainer.evaluate.shifts import Shift
 
 Column = Callable[[Shift, Model, int], Sieve]
@@ -45,21 +46,23 @@ def at_random(count: int) -> Column:
     """Return the column that knows nothing but the dictionary and what the scene forbids."""
 
     def column(shift: Shift, incumbent: Model, seed: int) -> Sieve:
-        return _sifted(shift, incumbent, drawn(shift, count, seed))
+        del incumbent
+        return _valid(shift, drawn(shift, count, seed))
 
     return column
 
 
 def rules(shift: Shift, incumbent: Model, seed: int) -> Sieve:
     """Move every source sequence by plain rules."""
+    del incumbent
     home = shift.home
-    return _sifted(shift, incumbent, moved(home.sequences, home.dictionary, shift.source, shift.target, seed))
+    return _valid(shift, moved(home.sequences, home.dictionary, shift.source, shift.target, seed))
 
 
 def gpt4o(shift: Shift, incumbent: Model, seed: int) -> Sieve:
     """Take what GPT-4o wrote; the same whatever the seed."""
-    del seed
-    return _sifted(shift, incumbent, shift.written)
+    del incumbent, seed
+    return _valid(shift, shift.written)
 
 
 def ours(llm: Llm) -> Column:
@@ -101,8 +104,12 @@ def drawn(shift: Shift, count: int, seed: int) -> list[Sequence]:
     return out
 
 
-def _sifted(shift: Shift, incumbent: Model, written: Items[Sequence]) -> Sieve:
-    """Sift what was written; a sequence that could not be read is rejected unread."""
-    sieve = sifted(shift.home, incumbent.scorer, shift.target, [each for each in written if each])
-    sieve.rejected += [(each, "not readable") for each in written if not each]
+def _valid(shift: Shift, written: Items[Sequence]) -> Sieve:
+    """Keep what can be in the scene; no other filter of ours touches what others wrote."""
+    sieve = Sieve()
+    for sequence in (mended(each, shift.home.dictionary, shift.target) for each in written):
+        if reason := impossible(sequence, shift.home.dictionary, shift.target):
+            sieve.rejected.append((sequence, reason))
+        else:
+            sieve.kept.append(sequence)
     return sieve

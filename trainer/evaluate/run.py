@@ -65,9 +65,7 @@ def _scene(shift: Shift, columns: dict[str, Column], wanted: Wanted, scenes: dic
             bar.update(task, description=f"{shift.home_name} {shift.name}: {name}", completed=begun)
             begun += 1
 
-        for runs in evaluate(
-            shift, columns, range(wanted.seeds), ceiling=ceiling, extra=_extra(wanted.published), tell=tell
-        ):
+        for runs in evaluate(shift, columns, range(wanted.seeds), ceiling=ceiling, extra=_extra(wanted), tell=tell):
             scenes[shift.name] = runs.tables()
             if wanted.json:
                 write(wanted.json, wanted.home, scenes)
@@ -75,12 +73,12 @@ def _scene(shift: Shift, columns: dict[str, Column], wanted: Wanted, scenes: dic
     return runs
 
 
-def _extra(published: int) -> Extra:
+def _extra(wanted: Wanted) -> Extra:
     """Return what is measured beside: the text itself, and by the published protocol for the first seeds."""
 
     def extra(shift: Shift, name: str, sieve: Sieve | None, seed: int) -> Judged:
         found: Judged = {}
-        if seed < published:
+        if seed < wanted.published and name in wanted.columns:
             from trainer.evaluate.published import judge  # noqa: PLC0415
 
             # What cannot be judged so (too few sequences) has no figure there.
