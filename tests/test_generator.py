@@ -8,7 +8,7 @@ import pytest
 
 from edge.core.errors import GenerationError
 from edge.generator import Generator
-from tests.llm import FAN, LIMITS, REASONS, REPLY, prompt
+from tests.llm import LIMITS, REASONS, REPLY, prompt
 
 
 def test_every_reply_is_held_to_the_grammar(shipped_llm):
@@ -52,13 +52,6 @@ def test_without_a_grammar_the_model_writes_what_it_likes(shipped_llm):
     found = Generator(shipped_llm, LIMITS, grammar=False).generate([prompt(4, grammar="root ::= (")], seed=1)
     assert len(found.texts) == 4
     assert all("\n" not in text for text in found.texts.values())
-
-
-def test_covering_grammars_are_used_in_turn_where_they_are_asked(shipped_llm):
-    asked = prompt(12, covering=(FAN, FAN.replace("ON", "OFF")), covered=(0, 3, 6, 9))
-    texts = Generator(shipped_llm, LIMITS).generate([asked], seed=2, temperature=2.0).texts
-    assert [texts[index].rpartition(" ")[2] for index in asked.covered] == ["ON", "OFF", "ON", "OFF"]
-    assert all("Desk fan:" in texts[index] for index in asked.covered)
 
 
 def test_a_reason_is_written_for_the_requests_that_ask_one(shipped_llm):

@@ -16,7 +16,6 @@ from edge.store import Store
 from edge.watch import Watch, Window
 from tests import homes
 
-
 LIMITS = Limits(5.0, 5.0, 0.05, 100)
 
 

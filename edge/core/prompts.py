@@ -48,8 +48,6 @@ class Prompt:
     home: str
     requests: tuple[str, ...]
     grammar: str
-    covering: tuple[str, ...] = ()  # grammars whose replies hold what the scene wakes, used in turn
-    covered: tuple[int, ...] = ()  # the requests held to them
     reasons: str = ""  # the grammar of a second line that gives the reason of a reply
     explained: tuple[int, ...] = ()  # the requests asked for it
 

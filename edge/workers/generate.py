@@ -92,17 +92,14 @@ def prepare(engine: Engine, found: Told, context: int, job: dict[str, Any], sha2
 
 def planned(engine: Engine, found: Told, job: dict[str, Any]) -> list[Asked]:
     """Give every request its grammars; raises Unusable for a malformed one."""
-    prompt, count = found.prompt, len(found.requests)
-    held: dict[int, Any] = dict.fromkeys(range(count))
-    reasons = None
+    prompt = found.prompt
+    held = reasons = None
     if job["grammar"]:
-        held = dict.fromkeys(range(count), compiled(engine, prompt["grammar"]))
-        covering = [compiled(engine, text) for text in prompt["covering"]]
-        held |= {index: covering[turn % len(covering)] for turn, index in enumerate(prompt["covered"])}
+        held = compiled(engine, prompt["grammar"])
         reasons = compiled(engine, prompt["reasons"]) if prompt["reasons"] else None
     explained = set(prompt["explained"]) if prompt["reasons"] else set()
     return [
-        Asked(index, tokens, shared, (held[index], reasons) if index in explained else (held[index],))
+        Asked(index, tokens, shared, (held, reasons) if index in explained else (held,))
         for index, (tokens, shared) in enumerate(zip(found.requests, found.shared, strict=True))
     ]
 
