@@ -138,8 +138,11 @@ def synthesize(
     progress = (lambda done, of: on_progress("writing the new scene", done, of)) if on_progress else None
     replies = writer.generate([prompt for prompt, _ in asked], seed=seed, temperature=temperature, on_progress=progress)
     labels = next(labels for prompt, labels in asked if prompt.name == replies.prompt)
-    sieve, emptied = _read(home, incumbent, target, replies, labels)
-    return Synthesis(sieve, replies, tuple(shown), emptied)
+    read, unread = _read(replies, labels)
+    written = [each for each in read if each]
+    sieve = sifted(home, incumbent, target, written, [each.sequence for each in drawn])
+    sieve.rejected.extend(unread)
+    return Synthesis(sieve, replies, tuple(shown), len(read) - len(written))
 
 
 def _prompt(
@@ -168,29 +171,29 @@ def _prompt(
     ), labels
 
 
-def _read(home: Home, incumbent: Scoring, target: Scene, replies: Replies, labels: Labels) -> tuple[Sieve, int]:
+def _read(replies: Replies, labels: Labels) -> tuple[list[Sequence], list[tuple[Sequence, str]]]:
+    """Return the sequences written, an empty one where the model says that nothing is left, and what is none."""
     read: list[Sequence] = []
     unread: list[tuple[Sequence, str]] = []
-    emptied = 0
     for text in replies.texts.values():
         try:
-            sequence = prompts.read_reply(text, labels)
+            read.append(prompts.read_reply(text, labels))
         except MessageError as error:
             unread.append(((), error.reason))
-            continue
-        emptied += not sequence
-        read += [sequence] if sequence else []
-    sieve = sifted(home, incumbent, target, read)
-    sieve.rejected.extend(unread)
-    return sieve, emptied
+    return read, unread
 
 
-def sifted(home: Home, incumbent: Scoring, target: Scene, written: Items[Sequence]) -> Sieve:
-    """Keep what can be in the target scene and does not stand out, whoever wrote it."""
-    return sift(written, home.dictionary, target, home.sequences, _outlying(home, incumbent, target, written))
+def sifted(
+    home: Home, incumbent: Scoring, target: Scene, written: Items[Sequence], asked: Items[Sequence] = ()
+) -> Sieve:
+    """Keep what can be in the target scene and does not stand out from what was lived, and `asked` to be rewritten."""
+    outlying = _outlying([*home.sequences, *asked], home, incumbent, target, written)
+    return sift(written, home.dictionary, target, [*home.sequences, *asked], outlying)
 
 
-def _outlying(home: Home, incumbent: Scoring, target: Scene, read: Items[Sequence]) -> Callable[[Sequence], bool]:
+def _outlying(
+    usual: Items[Sequence], home: Home, incumbent: Scoring, target: Scene, read: Items[Sequence]
+) -> Callable[[Sequence], bool]:
     """Judge a sequence by how badly the incumbent foretells those of its controls that the home has lived."""
     lived = set(home.lived())
 
@@ -199,7 +202,7 @@ def _outlying(home: Home, incumbent: Scoring, target: Scene, read: Items[Sequenc
                 if (step.device, step.control) in lived]  # fmt: skip
         return float(np.mean(what)) if what else 0.0
 
-    sample = list(Counter(home.sequences))[:400]
+    sample = list(Counter(usual))[-400:]
     own = [mean(*each) for each in zip(sample, incumbent.surprise(sample), strict=True)]
     limit = float(np.quantile(own, RECONSTRUCTION_QUANTILE)) + RECONSTRUCTION_SLACK
     whole = (mended(each, home.dictionary, target) for each in read)

@@ -1,18 +1,20 @@
 """What is proposed to the language model: which sequences are worth rewriting, and which device is to join them.
 
-One rule for every home and scene. A sequence lived often is asked for more often, but less than it is lived: a new
-scene leaves less of the most usual. Where a scene wakes devices, every second sequence is to have one of them; of
-the rest, some are to have a device the home hardly used: coverage is not left to luck. Where more people are
-at home, their lives run through each other.
+One rule for every home and scene. A sequence lived often is asked for more often, but less than it is lived, and one
+of a device hardly used more: a new scene leaves less of the most usual, and a second person uses other things.
+Where a scene wakes devices, every second sequence is to have one of them; of the rest, some are to have a device the
+home hardly used: coverage is not left to luck. Where more people are at home, their lives run through each other.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.core.compress import Kept
 from edge.core.dictionary import Dictionary
@@ -40,6 +42,10 @@ def woken(dictionary: Dictionary, scene: Scene) -> list[Pair]:
     return [pair for pair in dictionary.controls if wakes(pair[0]) and not REPORT.search(pair[1].lower())]
 
 
+def _pair(step: Step) -> Pair:
+    return step.device, step.control
+
+
 def switches(pair: Pair) -> bool:
     """Tell whether a control turns its device on or off: what wakes a device, before anything is set on it."""
     return pair[1].lower().endswith((" on", " off"))
@@ -56,24 +62,40 @@ class Proposal:
 def proposals(
     shown: Items[Kept], dictionary: Dictionary, scenes: tuple[Scene, Scene], count: int, seed: int
 ) -> list[Proposal]:
-    """Return `count` proposals from the sequences shown, every one of them at first."""
+    """Return `count` proposals from the sequences shown."""
     source, target = scenes
     rng = np.random.default_rng(seed)
-    weight = np.sqrt([kept.count for kept in shown])
-    weight /= weight.sum()
-    more = rng.choice(len(shown), size=max(0, count - len(shown)), p=weight)
-    drawn = [kept.sequence for kept in shown][:count] + [shown[row].sequence for row in more]
+    ends = np.cumsum(_weights(shown))
+
+    def draw(size: int) -> list[Sequence]:
+        """Draw as evenly as the weights allow (systematic sampling)."""
+        rows = np.searchsorted(ends, (np.arange(size) + rng.random()) / size * ends[-1], side="right")
+        return [shown[min(int(row), len(shown) - 1)].sequence for row in rng.permutation(rows)]
+
+    drawn = draw(count)
     if target.occupancy == "multiple" != source.occupancy:
-        drawn = [_woven(each, shown[int(rng.choice(len(shown), p=weight))].sequence, rng) for each in drawn]
+        drawn = [_woven(lives, rng) for lives in zip(drawn, draw(count), strict=True)]
     awake = _controls(woken(dictionary, target))
     others = _controls(pair for pair in dictionary.controls if _possible(pair, dictionary, target))
     out: list[Proposal] = []
     for sequence in drawn:
         chance = rng.random()
         pool = awake if awake and chance < WOKEN_SHARE else others if rng.random() < COVERED_SHARE else {}
-        joining = list(pool.values())[int(rng.integers(len(pool)))] if pool else []
+        free = [pairs for device, pairs in pool.items() if all(step.device != device for step in sequence)]
+        joining = free[int(rng.integers(len(free)))] if free else []
         out.append(Proposal(sequence, tuple(sorted(joining, key=switches, reverse=True)[:MOST_JOINING])))
     return out
+
+
+def _weights(shown: Items[Kept]) -> NDArray[np.float64]:
+    """Return how often each sequence is asked for: the root of its count over the roots of its devices' use."""
+    use: Counter[str] = Counter()
+    for kept in shown:
+        for step in kept.sequence:
+            use[step.device] += kept.count
+    rarity = [np.mean([use[step.device] ** -0.5 for step in kept.sequence]) for kept in shown]
+    weights: NDArray[np.float64] = np.sqrt([kept.count for kept in shown]) * np.array(rarity)
+    return weights
 
 
 def _controls(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
@@ -88,14 +110,15 @@ def _possible(pair: Pair, dictionary: Dictionary, scene: Scene) -> bool:
     return not REPORT.search(pair[1].lower()) and not fault(Step(0, 12, *pair), dictionary.kind(pair[0]), anytime)
 
 
-def _woven(one: Sequence, other: Sequence, rng: np.random.Generator) -> Sequence:
-    """Let two lives run through each other on the first one's clock; what is done again and again counts once."""
-    lanes = [[next(run) for _, run in groupby(each, key=lambda step: (step.device, step.control))][:LANE]
-             for each in (one, other)]  # fmt: skip
+def _woven(lives: Items[Sequence], rng: np.random.Generator) -> Sequence:
+    """Let two lives run through each other on one day and the first one's clock; what is done again counts once."""
+    lanes = [[next(run) for _, run in groupby((step for step in each if step.day == each[0].day), key=_pair)][:LANE]
+             for each in lives]  # fmt: skip
+    now = lanes[0][0]
     out: list[Step] = []
     while any(lanes) and len(out) < LENGTH:
-        lane = int(rng.integers(2)) if all(lanes) else int(not lanes[0])
+        lane = int(rng.choice([at for at, rest in enumerate(lanes) if rest]))
         step = lanes[lane].pop(0)
-        at = step if lane == 0 or not out else out[-1]
-        out.append(replace(step, day=at.day, hour=at.hour))
+        now = step if lane == 0 else replace(step, day=now.day, hour=now.hour)
+        out.append(now)
     return tuple(out)
