@@ -207,7 +207,7 @@ class SlowLoop:
         kept = synthesis.sieve.kept
         if not kept:
             raise GenerationError(f"no synthetic sequence passed the filters: {synthesis.sieve.reasons()}")
-        split, fitted = self.fitted(home, incumbent, target, kept, on_progress)
+        split, fitted = self.fitted(home, incumbent, target, kept, on_progress=on_progress)
         report["source"] = {"lived": len(home.sequences), "valid_in_scene": sum(map(len, asdict(split).values()))}
         report["retrain"] = fitted.report()
         decision = gate.decide(
@@ -223,10 +223,12 @@ class SlowLoop:
         incumbent: Model,
         target: Scene,
         synthetic: Items[Sequence],
+        *,
+        split: Split | None = None,
         on_progress: Progress | None = None,
     ) -> tuple[Split, Fitted]:
         """Train for a scene on what stays valid of the lived and on what was written, whoever wrote it."""
-        split = Split.of(home, replace(target, new_device=""))
+        split = split or Split.of(home, replace(target, new_device=""))
         written = [(step.device, step.control) for sequence in synthetic for step in sequence]
         known = [*choose(home.dictionary, home.sequences), *woken(home.dictionary, target)]
         vocabulary = incumbent.scorer.vocabulary.grown([*known, *written])
