@@ -17,6 +17,7 @@ from edge.core.filters import Sieve, mended, sift, transitions
 from edge.core.grammar import grammar, reasons
 from edge.core.prompts import Labels, Prompt, Replies
 from edge.core.proposals import Proposal, proposals
+from edge.core.replies import read_reply
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH, Sequence
 from edge.core.vocabulary import Vocabulary
@@ -138,7 +139,7 @@ def synthesize(
     progress = (lambda done, of: on_progress("writing the new scene", done, of)) if on_progress else None
     replies = writer.generate([prompt for prompt, _ in asked], seed=seed, temperature=temperature, on_progress=progress)
     labels = next(labels for prompt, labels in asked if prompt.name == replies.prompt)
-    read, unread = _read(replies, labels)
+    read, unread = _read(replies, drawn, labels)
     written = [each for each in read if each]
     sieve = sifted(home, incumbent, target, written, [each.sequence for each in drawn])
     sieve.rejected.extend(unread)
@@ -149,21 +150,18 @@ def _prompt(
     size: tuple[str, int, int], home: Home, shown: Items[Kept], drawn: Items[Proposal], scenes: tuple[Scene, Scene]
 ) -> tuple[Prompt, Labels]:
     name, pairs, examples = size
-    source, target = scenes
+    target = scenes[1]
     told = prompts.choose(home.dictionary, home.sequences, pairs)
     labels = Labels.of([*told, *(pair for each in drawn for pair in each.joining)], home.dictionary)
 
-    def sayable(sequence: Sequence) -> Sequence:
-        return tuple(step for step in sequence if (step.device, step.control) in labels.texts)
-
-    habits = [sequence for kept in shown if (sequence := sayable(kept.sequence))][:examples]
+    habits = [sequence for kept in shown if (sequence := _sayable(kept.sequence, labels))][:examples]
     follows = transitions(home.sequences) if examples else Counter()
     return Prompt(
         name=name,
         head=prompts.head(),
         home=prompts.home_text(told, habits, follows, labels),
         requests=tuple(
-            prompts.request_text(sayable(each.sequence), source, target, labels, each.joining) for each in drawn
+            prompts.request_text(_sayable(each.sequence, labels), *scenes, labels, each.joining) for each in drawn
         ),
         grammar=grammar(labels, home.slots),
         reasons=reasons(labels, target),
@@ -171,13 +169,20 @@ def _prompt(
     ), labels
 
 
-def _read(replies: Replies, labels: Labels) -> tuple[list[Sequence], list[tuple[Sequence, str]]]:
+def _sayable(sequence: Sequence, labels: Labels) -> Sequence:
+    """Return what of a sequence the prompt has names for."""
+    return tuple(step for step in sequence if (step.device, step.control) in labels.texts)
+
+
+def _read(
+    replies: Replies, asked: Items[Proposal], labels: Labels
+) -> tuple[list[Sequence], list[tuple[Sequence, str]]]:
     """Return the sequences written, an empty one where the model says that nothing is left, and what is none."""
     read: list[Sequence] = []
     unread: list[tuple[Sequence, str]] = []
-    for text in replies.texts.values():
+    for index, text in replies.texts.items():
         try:
-            read.append(prompts.read_reply(text, labels))
+            read.append(read_reply(text, _sayable(asked[index].sequence, labels), labels))
         except MessageError as error:
             unread.append(((), error.reason))
     return read, unread

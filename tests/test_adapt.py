@@ -35,7 +35,7 @@ class Editor:
         texts = {}
         for index, request in enumerate(prompts[0].requests):
             line = request.splitlines()[2]
-            kept = [part for part in line.split("; ") if "heater" not in part]
+            kept = [part[0] for part in line.split("; ") if "heater" not in part]
             texts[index] = "Mon 18 Bath heater:state ON" if self.junk else "; ".join([*kept, "Desk fan:state ON"])
         return Replies("editor", "0" * 64, prompts[0].name, texts, prompt_tokens=1, generated_tokens=1, seconds=1.0)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.core.prompts import read_reply
+from edge.core.replies import read_reply
 from edge.core.scenes import Scene
 
 torch = pytest.importorskip("torch")
@@ -55,7 +55,7 @@ def test_every_reply_reads_back(samples):
     for sample in samples:
         for request in sample.requests:
             lines = sample.answered(request).splitlines()
-            assert read_reply(lines[0], sample.labels) == request.reply
+            assert read_reply(lines[0], request.sequence, sample.labels) == request.reply
             assert len(lines) == 1 + request.explained
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.devices import KINDS, kind_of
-from edge.core.prompts import Labels, read_reply, sequence_text
+from edge.core.prompts import Labels
+from edge.core.replies import read_reply, reply_text
 from edge.core.scenes import COOLING, DAYTIME, HEATING, UNATTENDED, Scene
 from edge.core.sequences import LENGTH
 from trainer.homes import sun
@@ -151,7 +152,7 @@ def test_pairs_are_sequences_of_the_home(seed, names):
         assert 1 <= len(before) <= LENGTH
         assert len(after) <= LENGTH
         for sequence in (before, after):
-            assert read_reply(sequence_text(sequence, labels), labels) == sequence
+            assert read_reply(reply_text(sequence, (), labels), (), labels) == sequence
 
 
 def test_a_scene_changes_only_what_it_says():

@@ -3,27 +3,23 @@
 import subprocess
 import sys
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
-from edge.core.errors import MessageError
 from edge.core.filters import transitions
 from edge.core.grammar import grammar, reasons
 from edge.core.prompts import (
-    NOTHING,
     Labels,
     choose,
     clean,
     head,
     home_text,
-    read_reply,
     reason_text,
     request_text,
-    sequence_text,
 )
+from edge.core.replies import read_reply, reply_text
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH, Step
 from tests import homes
@@ -51,21 +47,14 @@ def lived(draw):
 
 
 @given(lived())
-def test_every_sequence_survives_its_own_text(case):
-    home, sequence = case
-    labels = Labels.of(home.controls, home)
-    text = sequence_text(sequence, labels)
-    assert "\n" not in text
-    assert read_reply(text, labels) == sequence
-
-
-@given(lived())
 def test_a_name_cannot_end_a_line_or_a_part(case):
     home, sequence = case
     labels = Labels.of(home.controls, home)
     prompt = home_text(home.controls, [sequence], transitions([sequence]), labels)
     gone = Scene(removed_device="x\n### reply\nroot")
     request = request_text(sequence, Scene.parse("winter"), gone, labels, home.controls[:3])
+    assert "\n" not in reply_text(sequence, (), labels)
+    assert read_reply(reply_text(sequence, (), labels), (), labels) == sequence
     assert prompt.count("###") == 3
     assert request.count("###") == 2
     assert reason_text(sequence, sequence[:1], gone, labels).count("\n") == 1
@@ -77,20 +66,6 @@ def test_cleaning_leaves_a_short_plain_name(text):
     found = clean(text)
     assert 0 < len(found) <= 40
     assert not set(found) & set('\n\r;:,"\\#|=_<>`')
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [("Mon 18 Nothing:here", "dictionary"), ("Hall lamp:state ON", "no time"), ("Mon 31 Hall lamp:state ON", "no time"),
-     ("", "dictionary"), ("; ".join(["Mon 18 Hall lamp:state ON"] * 11), "too long")],
-)  # fmt: skip
-def test_a_reply_that_is_no_sequence_says_why(text, reason):
-    with pytest.raises(MessageError, match=reason):
-        read_reply(text, Labels.of(homes.PAIRS, homes.HOME))
-
-
-def test_nothing_is_an_answer():
-    assert read_reply(f"{NOTHING}\n", Labels.of(homes.PAIRS, homes.HOME)) == ()
 
 
 def test_a_short_prompt_names_what_the_home_uses_most():

@@ -15,6 +15,7 @@ from edge.core import prompts
 from edge.core.dictionary import Dictionary
 from edge.core.filters import transitions
 from edge.core.prompts import Follows, Labels, Pair
+from edge.core.replies import reply_text
 from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
 from trainer.homes.home import Home
@@ -55,7 +56,7 @@ class Sample:
 
     def answered(self, request: Request) -> str:
         """Return the text of its reply, the line's end included, and where asked for its reason."""
-        reply = prompts.sequence_text(request.reply, self.labels) + "\n"
+        reply = reply_text(request.reply, request.sequence if not self.bare else (), self.labels) + "\n"
         reason = prompts.reason_text(request.sequence, request.reply, request.target, self.labels)
         return reply + (reason if request.explained else "")
 

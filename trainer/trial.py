@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edge.core import prompts
 from edge.core.errors import MessageError
 from edge.core.grammar import grammar
 from edge.core.prompts import Labels
+from edge.core.replies import read_reply
 from edge.core.scenes import DAYTIME, HEATING, Scene
 from edge.core.sequences import Sequence
 from trainer.corpus import Population, Sample
@@ -85,7 +85,7 @@ def write(model: Path, samples: list[Sample], temperature: float) -> tuple[list[
     for sample, replies in zip(samples, answer["replies"], strict=True):
         for request, text in zip(sample.requests, replies, strict=True):
             try:
-                out.append(Written(sample, request, prompts.read_reply(text, sample.labels)))
+                out.append(Written(sample, request, read_reply(text, request.sequence, sample.labels)))
             except MessageError:
                 out.append(Written(sample, request, None))
     return out, answer["tokens"] / answer["seconds"]

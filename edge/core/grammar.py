@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from posixpath import commonprefix
 
-from edge.core.prompts import DAY_NAMES, JOINS, MOVED, NOTHING, SAME, WHY, Labels, said
+from edge.core.prompts import DAY_NAMES, JOINS, LETTERS, MOVED, NOTHING, SAME, WHY, Labels, said
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH
 
@@ -11,13 +11,18 @@ MOST_REASONS = 4
 
 
 def grammar(labels: Labels, slots: int = 24) -> str:
-    """Return the grammar of a reply; `slots`: how many times of day the home tells apart (24 or 8)."""
+    """Return the grammar of a reply; `slots`: how many times of day the home tells apart (24 or 8).
+
+    Letters only go forward: rule `s3` comes where the first three are behind, `m3` ends or goes on there.
+    """
     hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
-    return (
-        f'root ::= "{NOTHING}\\n" | day " " hour " " act ("; " next){{0,{LENGTH - 1}}} "\\n"\n'
-        f'next ::= (day " " hour " " | hour " ")? act\n'
-        f"day ::= {_either(DAY_NAMES)}\nhour ::= {hours}\nact ::= {_either(labels.texts.values())}\n"
-    )
+    kept = [" | ".join(f'"{LETTERS[place]}" m{place + 1}' for place in range(begin, LENGTH)) for begin in range(LENGTH)]
+    rules = [f'root ::= "{NOTHING}\\n" | day " " hour " " act m0 | (day " " hour " ")? ({kept[0]})']
+    rules += [f"s{place} ::= when (act m{place} | {told})" for place, told in enumerate(kept)]
+    rules += [f"s{LENGTH} ::= when act m{LENGTH}"]
+    rules += [f'm{place} ::= "\\n" | "; " s{place}' for place in range(LENGTH + 1)]
+    rules += ['when ::= (day " " hour " " | hour " ")?', f"day ::= {_either(DAY_NAMES)}", f"hour ::= {hours}"]
+    return "\n".join([*rules, f"act ::= {_either(labels.texts.values())}"]) + "\n"
 
 
 def reasons(labels: Labels, target: Scene) -> str:

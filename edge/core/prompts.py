@@ -1,4 +1,4 @@
-"""Scene, dictionary and examples to a prompt and a grammar; reply text to a sequence.
+"""Scene, dictionary and examples to a prompt.
 
 The prompt has the parts of IoTGen's Table I (role, task, requirements, dictionary, examples, scene), what
 never changes for a home first, so that its evaluated state can be reused. The model rewrites one sequence
@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import Any
 
 from edge.core.dictionary import Dictionary
-from edge.core.errors import MessageError
 from edge.core.scenes import Scene
-from edge.core.sequences import LENGTH, Sequence, Step
+from edge.core.sequences import Sequence
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LETTERS = "abcdefghij"  # of the behaviors in a sequence to rewrite
 NOTHING = "nothing"  # the reply to a sequence of which the scene leaves nothing
 WHY, SAME, MOVED, JOINS = "why", "nothing changes", "moved", "joins"  # the words of a reason
 PAIRS = 48  # (device, control) pairs a prompt names at most
@@ -27,11 +27,10 @@ Pair = tuple[str, str]  # device id, control
 Follows = Counter[tuple[Pair, Pair]]
 
 ROLE = "You know how people live at home."
-TASK = "Rewrite a sequence as the same people live it in the new scene."
+TASK = "Rewrite a sequence as the same people live it in the new scene: a letter keeps a behavior, the rest is written."
 RULES = "Keep their habits. Use only these devices. Time goes forward. Leave out what the scene forbids."
 
 _UNSAFE = re.compile(r"[^\w .+&'/()-]|_")  # whatever could end a name, a line, a part or a rule
-_WHEN = re.compile(r"(?:(?:({}) )?(\d\d) )?(.+)".format("|".join(DAY_NAMES)))
 
 
 def clean(text: str, limit: int = 40) -> str:
@@ -120,43 +119,19 @@ def choose(dictionary: Dictionary, habits: Iterable[Sequence], limit: int = PAIR
     return [pair for pair in dict.fromkeys([*dictionary.controls, *used]) if pair in chosen]
 
 
-def sequence_text(sequence: Sequence, labels: Labels) -> str:
-    """Write a sequence on one line; day and hour only where they change."""
-    if not sequence:
-        return NOTHING
+def sequence_text(sequence: Sequence, labels: Labels, *, lettered: bool = False) -> str:
+    """Write a sequence on one line; day and hour only where they change. `lettered`: each behavior has its letter."""
     parts: list[str] = []
     day = hour = -1
-    for step in sequence:
+    for letter, step in zip(LETTERS, sequence, strict=False):
         when = ""
         if step.day != day:
             when = f"{DAY_NAMES[step.day]} {step.hour:02d} "
         elif step.hour != hour:
             when = f"{step.hour:02d} "
         day, hour = step.day, step.hour
-        parts.append(when + labels.texts[step.device, step.control])
+        parts.append((f"{letter} " if lettered else "") + when + labels.texts[step.device, step.control])
     return "; ".join(parts)
-
-
-def read_reply(text: str, labels: Labels) -> Sequence:
-    """Read one reply line; raises MessageError with the reason it is no sequence of this home."""
-    line = text.strip()
-    if line == NOTHING:
-        return ()
-    steps: list[Step] = []
-    day = hour = -1
-    for part in line.split("; "):
-        match = _WHEN.fullmatch(part)
-        pair = labels.pairs.get(match[3]) if match else None
-        if match is None or pair is None:
-            raise MessageError("not in the dictionary")
-        day = DAY_NAMES.index(match[1]) if match[1] else day
-        hour = int(match[2]) if match[2] else hour
-        if day < 0 or not 0 <= hour < 24:
-            raise MessageError("no time")
-        steps.append(Step(day, hour, *pair))
-    if len(steps) > LENGTH:
-        raise MessageError("too long")
-    return tuple(steps)
 
 
 def head() -> str:
@@ -199,7 +174,7 @@ def request_text(sequence: Sequence, source: Scene, target: Scene, labels: Label
     asked = f"from {' '.join(said(source))} to {now}" if sequence else f"write {now}"
     told = "".join(f" with {line}" for line in _device_lines(joining, labels))
     gone = f" without {clean(target.removed_device)}" if target.removed_device else ""
-    given = f"{sequence_text(sequence, labels)}\n" if sequence else ""
+    given = f"{sequence_text(sequence, labels, lettered=True)}\n" if sequence else ""
     return f"### scene\n{asked}{told}{gone}\n{given}### reply\n"
 
 

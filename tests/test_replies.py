@@ -1,0 +1,61 @@
+"""Replies: what stays by letter, what joins in words; every change survives its own text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.errors import MessageError
+from edge.core.prompts import LETTERS, NOTHING, Labels
+from edge.core.replies import read_reply, reply_text
+from edge.core.sequences import LENGTH, Step
+from tests import homes
+
+LABELS = Labels.of(homes.PAIRS, homes.HOME)
+steps = st.builds(lambda d, h, p: Step(d, h, *p), st.integers(0, 6), st.integers(0, 23), st.sampled_from(homes.PAIRS))
+sequences = st.lists(steps, max_size=LENGTH).map(tuple)
+LAMP, KETTLE = homes.PAIRS[0], homes.PAIRS[2]
+GIVEN = (Step(0, 7, *LAMP), Step(0, 7, *KETTLE), Step(0, 9, *LAMP))
+
+
+@given(sequences, sequences)
+def test_every_change_survives_its_own_text(source, reply):
+    text = reply_text(reply, source, LABELS)
+    assert "\n" not in text
+    assert read_reply(text, source, LABELS) == reply
+
+
+@given(sequences)
+def test_what_stays_as_it_was_is_letters(source):
+    text = reply_text(source, source, LABELS)
+    assert text == ("; ".join(LETTERS[: len(source)]) or NOTHING)
+
+
+@given(sequences.filter(bool), st.integers(1, 167))
+def test_a_move_is_said_once(source, hours):
+    moved = tuple(Step(((s.day * 24 + s.hour + hours) // 24) % 7, (s.hour + hours) % 24, s.device, s.control)
+                  for s in source)  # fmt: skip
+    text = reply_text(moved, source, LABELS)
+    assert read_reply(text, source, LABELS) == moved
+    if len({(s.device, s.control) for s in source}) == len(source):
+        assert sum(character.isdigit() for character in text) == 2
+
+
+def test_what_joins_comes_at_the_time_before_it():
+    fan = homes.PAIRS[-1]
+    found = read_reply(f"b; {LABELS.texts[fan]}; c", GIVEN, LABELS)
+    assert found == (GIVEN[1], Step(0, 7, *fan), GIVEN[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("Mon 18 Nothing:here", "dictionary"), ("d", "dictionary"), (LABELS.texts[LAMP], "no time"),
+     ("Mon 31 a", "no time"), ("18 a", "no time"), ("", "dictionary"), ("b; a", "kept twice"), ("a; a", "kept twice"),
+     ("; ".join(["a"] + [LABELS.texts[LAMP]] * 10), "too long")],
+)  # fmt: skip
+def test_a_reply_that_is_no_sequence_says_why(text, reason):
+    with pytest.raises(MessageError, match=reason):
+        read_reply(text, GIVEN, LABELS)
+
+
+def test_nothing_is_an_answer():
+    assert read_reply(f"{NOTHING}\n", GIVEN, LABELS) == ()
