@@ -146,7 +146,6 @@ class SlowLoop:
         if (lived := self._reuse(incumbent, target)) is not None:
             return lived
         report: dict[str, Any] = {"scene": {"from": str(source), "to": str(target)}}
-        target = target.named(home.dictionary)
         try:
             candidate = self._candidate(
                 home, incumbent, writer, (source, target), report=report, on_progress=on_progress

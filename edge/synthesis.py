@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edge.core import prompts
 from edge.core.compress import Kept, compress
 from edge.core.dictionary import Dictionary
-from edge.core.errors import MessageError
-from edge.core.filters import Sieve, mended, sift, transitions
+from edge.core.errors import GenerationError, MessageError
+from edge.core.filters import Sieve, impossible, mended, sift, transitions
 from edge.core.grammar import grammar, reasons
 from edge.core.prompts import Labels, Prompt, Replies
 from edge.core.proposals import Proposal, proposals
@@ -26,6 +26,7 @@ BUDGET = 96  # distinct sequences handed to the language model
 RECONSTRUCTION_QUANTILE = 0.995  # of the home's own sequences
 RECONSTRUCTION_SLACK = 3.0  # nats; a new scene may surprise, nonsense surprises more
 MOST_REASONS = 5  # shown
+REPAIRS = 2  # times that a reply which cannot be, or lacks what was to join, is asked for again
 EXPLAINED = 12  # replies whose reason is asked for, to be shown
 # What is asked first, and with what of it where a model's context is small: (pairs named, habits shown).
 SIZES = (("full", prompts.PAIRS, prompts.EXAMPLES), ("short", 24, 2), ("tiny", 8, 0))
@@ -133,12 +134,19 @@ def synthesize(
 
     Raises GenerationError where the model gives nothing.
     """
+    target = target.named(home.dictionary)
     shown = compress(home.sequences, incumbent.scores(home.sequences), BUDGET)
     drawn = proposals(shown, home.dictionary, (source, target), count, seed)
     asked = [_prompt(size, home, shown, drawn, (source, target)) for size in SIZES]
     progress = (lambda done, of: on_progress("writing the new scene", done, of)) if on_progress else None
     replies = writer.generate([prompt for prompt, _ in asked], seed=seed, temperature=temperature, on_progress=progress)
-    labels = next(labels for prompt, labels in asked if prompt.name == replies.prompt)
+    prompt, labels = next(each for each in asked if each[0].name == replies.prompt)
+    for attempt in range(1, REPAIRS + 1):
+        wrong = [
+            index for index in replies.texts if not _good(replies.texts[index], drawn[index], labels, home, target)
+        ]
+        if wrong and not _ask_again(writer, prompt, replies, wrong, seed=seed + attempt, temperature=temperature):
+            break
     read, unread = _read(replies, drawn, labels)
     written = [each for each in read if each]
     sieve = sifted(home, incumbent, target, written, [each.sequence for each in drawn])
@@ -172,6 +180,36 @@ def _prompt(
 def _sayable(sequence: Sequence, labels: Labels) -> Sequence:
     """Return what of a sequence the prompt has names for."""
     return tuple(step for step in sequence if (step.device, step.control) in labels.texts)
+
+
+def _good(text: str, asked: Proposal, labels: Labels, home: Home, target: Scene) -> bool:
+    """Tell whether a reply is a sequence that can be in the scene, with the device that was to join it."""
+    try:
+        written = read_reply(text, _sayable(asked.sequence, labels), labels)
+    except MessageError:
+        return False
+    if not written:
+        return not asked.joining
+    joins = not asked.joining or any(step.device == asked.joining[0][0] for step in written)
+    return joins and impossible(mended(written, home.dictionary, target), home.dictionary, target) is None
+
+
+def _ask_again(
+    writer: Writing, prompt: Prompt, replies: Replies, wrong: Items[int], *, seed: int, temperature: float
+) -> bool:
+    """Have some requests answered anew, by other chances; the first answers stay where that fails."""
+    asked = replace(prompt, requests=tuple(prompt.requests[index] for index in wrong), explained=())
+    try:
+        found = writer.generate([asked], seed=seed, temperature=temperature)
+    except GenerationError:
+        return False
+    for row, text in found.texts.items():
+        replies.texts[wrong[row]] = text
+        replies.reasons.pop(wrong[row], None)
+    replies.prompt_tokens += found.prompt_tokens
+    replies.generated_tokens += found.generated_tokens
+    replies.seconds += found.seconds
+    return True
 
 
 def _read(
