@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 pytest.importorskip("gguf")
 
-from trainer import gguf_export, induction, tokenizer  # noqa: E402
+from trainer import behavior_lm, gguf_export, induction, model_card, tokenizer  # noqa: E402
 from trainer.batches import Supply, row, stack  # noqa: E402
 from trainer.corpus import Population  # noqa: E402
 from trainer.homes.home import Home  # noqa: E402
@@ -187,6 +187,24 @@ def test_the_shipped_model_is_what_its_manifest_says():
         assert hashlib.sha256((SHIPPED / name).read_bytes()).hexdigest() == entry["sha256"]
     assert manifest["conditioning"]["wrong_scene"] - manifest["conditioning"]["right"] > 0.3
     assert all(tried["valid_replies"] == 1.0 for tried in manifest["generation"].values())
+
+
+def test_the_card_gives_the_command_and_every_figure():
+    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    card = model_card.text({**manifest, "size": "small"})
+    steps = manifest["training"]["steps"]
+    assert f"`sceneshift-trainer behavior-lm --size small --steps {steps} --seed {manifest['seed']}`" in card
+    tried = next(iter(manifest["generation"].values()))
+    assert all(f"| {name} | " in card for name in (*manifest["conditioning"], *tried))
+    assert "--size nano" in model_card.text({key: value for key, value in manifest.items() if key != "size"})
+
+
+def test_a_training_begins_the_same_from_the_same_seed(words, tmp_path):
+    shape = {"layers": 2}
+    one, other = (behavior_lm.begin(tmp_path / name, shape, words, SMALL, 3) for name in ("one", "other"))
+    weights = zip(one.network.parameters(), other.network.parameters(), strict=True)
+    assert all(torch.equal(*each) for each in weights)
+    assert not one.checkpoint.exists()
 
 
 def test_the_shipped_model_cuts_text_as_its_tokenizer_does():

@@ -1,7 +1,7 @@
 """The behavior language model, from simulated homes to the files that ship: tokenizer, training, GGUF, figures."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +36,36 @@ def texts(population: Population, count: int) -> Iterator[str]:
             yield from (sample.asked(each) + sample.answered(each) for each in sample.requests)
 
 
-def _tokenizer(folder: Path, seed: int, *, resume: bool) -> Tokenizer:
+def vocabulary(folder: Path, seed: int, *, resume: bool) -> Tokenizer:
+    """Return the tokenizer in a folder, learned first from homes of their own where there is none to resume with."""
     path = folder / "tokenizer.json"
     if not (resume and path.exists()):
         tokenizer.train(texts(Population(seed + 1), TOKENIZER_SAMPLES)).save(str(path))
     return tokenizer.load(path)
 
 
+def begin(folder: Path, shape: Mapping[str, int], words: Tokenizer, population: Population, steps: int) -> Training:
+    """Return the training of a network of a shape (fields of network.Shape) at its planted start."""
+    torch.manual_seed(population.seed)
+    network = Network(Shape(words.get_vocab_size(), **shape))
+    induction.plant(network, tokenizer.scene_words(words))
+    folder.mkdir(parents=True, exist_ok=True)
+    return Training(network, Supply(population, words, ROWS, PLACES), folder, steps)
+
+
 def build(out: Path, size: str, steps: int, seed: int, *, resume: bool = False) -> dict[str, Any]:
     """Train a size for some steps, export to `out` with manifest, card and curve; return the manifest."""
-    torch.manual_seed(seed)
     folder = RUNS / size
     folder.mkdir(parents=True, exist_ok=True)
-    words = _tokenizer(folder, seed, resume=resume)
-    network = Network(Shape(words.get_vocab_size(), **SIZES[size]))
-    induction.plant(network, tokenizer.scene_words(words))
-    training = Training(network, Supply(Population(seed), words, ROWS, PLACES), folder, steps)
+    words = vocabulary(folder, seed, resume=resume)
+    training = begin(folder, SIZES[size], words, Population(seed), steps)
     if resume and training.checkpoint.exists():
         training.resume()
     training.run()
-    return release(out, training, words, seed)
+    return release(out, size, training, words, seed)
 
 
-def release(out: Path, training: Training, words: Tokenizer, seed: int) -> dict[str, Any]:
+def release(out: Path, size: str, training: Training, words: Tokenizer, seed: int) -> dict[str, Any]:
     """Export, verify, try and describe a trained network."""
     network = training.network.eval()
     out.mkdir(parents=True, exist_ok=True)
@@ -72,6 +79,7 @@ def release(out: Path, training: Training, words: Tokenizer, seed: int) -> dict[
     manifest = {
         "name": NAME,
         "version": VERSION,
+        "size": size,
         "files": {path.name: {"sha256": gguf_export.sha256(path), "bytes": path.stat().st_size} for path in files},
         "architecture": "llama",
         "context_length": network.shape.context,

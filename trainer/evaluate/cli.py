@@ -41,3 +41,24 @@ def scene_shift(  # noqa: PLR0917  # a command's options are its arguments
         kept = f"; the seeds that were done are in {json}" if json and json.is_file() else ""
         typer.echo(f"stopped{kept}", err=True)
         raise typer.Exit(130) from error
+
+
+@app.command("training")
+def training(
+    steps: Annotated[int, typer.Option(min=1, help="Steps of every run.")] = 300,
+    json: Annotated[Path | None, typer.Option(help="File of the figures, written after every run.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a run; may be given again.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=9, help="Runs of each.")] = 1,
+) -> None:
+    """Compare language models by size, by number of homes, and trained plainly or robustly; goes on where it was."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.evaluate.training import Wanted, run  # noqa: PLC0415
+
+    try:
+        run(Wanted(steps, seeds, tuple(only or ()), json))
+    except EdgeError as error:
+        typer.echo(f"not evaluated: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(130) from error
