@@ -14,7 +14,7 @@ from edge.core.scenes import Scene
 from edge.sections import Adapt
 from edge.settings import Settings
 from edge.slots import Slots
-from edge.synthesis import Home
+from edge.synthesis import Home, synthesize
 from tests import homes
 
 WINTER, SPRING = Scene.parse("winter"), Scene.parse("spring")
@@ -65,6 +65,25 @@ def test_the_first_model_knows_the_home(learned, home):
     wrong = [tuple(replace(each, hour=3) for each in sequence) for sequence in home.sequences[:40]]
     wrong, right = (model.limits.scores(model.scorer.surprise(each)) for each in (wrong, home.sequences))
     assert np.median(wrong) > 1 > np.median(right)
+
+
+class Learner(Editor):
+    """Forgets the fan at first, and brings it when it is asked again."""
+
+    def generate(self, prompts, *, seed, temperature=0.7, on_progress=None):
+        found = super().generate(prompts, seed=seed)
+        if self.asked == 1:
+            found.texts = {index: text.replace("Desk fan", "Hall lamp") for index, text in found.texts.items()}
+        return found
+
+
+def test_a_reply_that_lacks_what_was_to_join_is_asked_for_again(learned, home):
+    _, incumbent = learned
+    writer = Learner()
+    made = synthesize(home, incumbent.scorer, writer, source=WINTER, target=SPRING, count=40, seed=0)
+    assert writer.asked == 2
+    assert made.replies.generated_tokens == 2
+    assert any(step.device == "fan1" for sequence in made.sieve.kept for step in sequence)
 
 
 def test_an_adaptation_goes_through_every_step_and_swaps(learned, home, tmp_path):
