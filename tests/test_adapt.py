@@ -14,7 +14,7 @@ from edge.core.scenes import Scene
 from edge.sections import Adapt
 from edge.settings import Settings
 from edge.slots import Slots
-from edge.synthesis import Home, synthesize
+from edge.synthesis import REPAIRS, Home, synthesize
 from tests import homes
 
 WINTER, SPRING = Scene.parse("winter"), Scene.parse("spring")
@@ -81,8 +81,8 @@ def test_a_reply_that_lacks_what_was_to_join_is_asked_for_again(learned, home):
     _, incumbent = learned
     writer = Learner()
     made = synthesize(home, incumbent.scorer, writer, source=WINTER, target=SPRING, count=40, seed=0)
-    assert writer.asked == 2
-    assert made.replies.generated_tokens == 2
+    assert 2 <= writer.asked <= 1 + REPAIRS
+    assert made.replies.generated_tokens == writer.asked
     assert any(step.device == "fan1" for sequence in made.sieve.kept for step in sequence)
 
 
