@@ -6,7 +6,7 @@ Beside them the recall of the next behavior, with the right context.
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Sequence as Items
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from tokenizers import Tokenizer
@@ -51,8 +51,23 @@ def _unchanged(request: Request) -> Request:
     return replace(request, target=request.source)
 
 
+@dataclass(frozen=True)
+class Misled(Sample):
+    """A sample that asks for something else; its replies stay those to what it was."""
+
+    change: Callable[[Request], Request] = _unchanged
+
+    def asked(self, request: Request) -> str:
+        """Return the text of the changed request."""
+        return super().asked(self.change(request))
+
+
+def _misled(sample: Sample, change: Callable[[Request], Request]) -> Misled:
+    return Misled(**{each.name: getattr(sample, each.name) for each in fields(sample)}, change=change)
+
+
 def _asking(samples: list[Sample], change: Callable[[Request], Request]) -> list[Sample]:
-    return [replace(each, requests=tuple(change(request) for request in each.requests)) for each in samples]
+    return [_misled(each, change) for each in samples]
 
 
 def _where(samples: list[Sample], holds: Callable[[Request], bool]) -> list[Sample]:
@@ -61,11 +76,10 @@ def _where(samples: list[Sample], holds: Callable[[Request], bool]) -> list[Samp
 
 
 def _shuffled(sample: Sample) -> Sample:
-    """Give every request another sequence of the same home."""
-    sequences = [request.sequence for request in sample.requests]
-    distinct = list(dict.fromkeys(sequences))
-    following = dict(zip(distinct, [*distinct[1:], distinct[0]], strict=True))
-    return replace(sample, requests=tuple(replace(each, sequence=following[each.sequence]) for each in sample.requests))
+    """Give every request that has a sequence another one of the same home."""
+    distinct = list(dict.fromkeys(request.sequence for request in sample.requests if request.sequence))
+    following = dict(zip(distinct, [*distinct[1:], *distinct[:1]], strict=True))
+    return _misled(sample, lambda request: replace(request, sequence=following.get(request.sequence, ())))
 
 
 def axis(request: Request) -> str:
