@@ -1,28 +1,38 @@
 """The grammars a reply is held to: it can only name the home's devices, controls and times (GBNF, llama.cpp)."""
 
 from collections.abc import Iterable
+from itertools import product
 from posixpath import commonprefix
 
 from edge.core.prompts import DAY_NAMES, JOINS, LETTERS, MOVED, NOTHING, SAME, WHY, Labels, said
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH
 
+MOST_JOINING = 4  # behaviors a reply writes out: a device used, not a loop
 MOST_REASONS = 4
 
 
 def grammar(labels: Labels, slots: int = 24) -> str:
     """Return the grammar of a reply; `slots`: how many times of day the home tells apart (24 or 8).
 
-    Letters only go forward: rule `s3` comes where the first three are behind, `m3` ends or goes on there.
+    Letters only go forward, and at most MOST_JOINING behaviors are written out: in rule `s32` three letters are behind
+    and two behaviors written, `m32` ends or goes on there.
     """
     hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
-    kept = [" | ".join(f'"{LETTERS[place]}" m{place + 1}' for place in range(begin, LENGTH)) for begin in range(LENGTH)]
-    rules = [f'root ::= "{NOTHING}\\n" | day " " hour " " act m0 | (day " " hour " ")? ({kept[0]})']
-    rules += [f"s{place} ::= when (act m{place} | {told})" for place, told in enumerate(kept)]
-    rules += [f"s{LENGTH} ::= when act m{LENGTH}"]
-    rules += [f'm{place} ::= "\\n" | "; " s{place}' for place in range(LENGTH + 1)]
+    rules = [f'root ::= "{NOTHING}\\n" | day " " hour " " act m01 | (day " " hour " ")? ({_kept(0, 0)})']
+    for behind, joined in product(range(LENGTH + 1), range(MOST_JOINING + 1)):
+        ways = [_kept(behind, joined)] if behind < LENGTH else []
+        ways += [f"act m{behind}{joined + 1}"] if joined < MOST_JOINING else []
+        at = f"{behind}{joined}"
+        rules += (
+            [f"s{at} ::= when ({' | '.join(ways)})", f'm{at} ::= "\\n" | "; " s{at}'] if ways else [f'm{at} ::= "\\n"']
+        )
     rules += ['when ::= (day " " hour " " | hour " ")?', f"day ::= {_either(DAY_NAMES)}", f"hour ::= {hours}"]
     return "\n".join([*rules, f"act ::= {_either(labels.texts.values())}"]) + "\n"
+
+
+def _kept(behind: int, joined: int) -> str:
+    return " | ".join(f'"{LETTERS[place]}" m{place + 1}{joined}' for place in range(behind, LENGTH))
 
 
 def reasons(labels: Labels, target: Scene) -> str:

@@ -38,7 +38,10 @@ def reply_text(reply: Sequence, source: Sequence, labels: Labels) -> str:
 
 
 def read_reply(text: str, source: Sequence, labels: Labels) -> Sequence:
-    """Read one reply line to a source sequence; raises MessageError with the reason it is no sequence of this home."""
+    """Read one reply line to a source sequence, at most LENGTH behaviors of it.
+
+    Raises MessageError with the reason it is no sequence of this home.
+    """
     line = text.strip()
     if line == NOTHING:
         return ()
@@ -63,9 +66,7 @@ def read_reply(text: str, source: Sequence, labels: Labels) -> Sequence:
         if now < 0:
             raise MessageError("no time")
         steps.append(Step(now // 24, now % 24, *pair))
-    if len(steps) > LENGTH:
-        raise MessageError("too long")
-    return tuple(steps)
+    return tuple(steps[:LENGTH])
 
 
 def _told(day: str | None, hour: str | None, now: int) -> int | None:
