@@ -19,7 +19,8 @@ gone), one behavior sequence a reply. It is made for this one task: it does not 
 ## Task
 The prompt (`edge.core.prompts`) tells the home's devices, habits and transitions, then asks for one of these:
 
-- rewriting: a sequence of the home, its scene and the new one; the reply is what becomes of it, or "nothing".
+- rewriting: a sequence of the home, its scene and the new one; the reply is what becomes of it, or "nothing". A letter
+  keeps a behavior of the sequence, at its time or moved; what is new is written out (`edge.core.replies`).
 - a device that joins: the same, `with` a device and its controls that is to take part.
 - writing anew: a scene and no sequence, with or without a device.
 
@@ -33,10 +34,11 @@ What is to join is what the new scene wakes, or a device taken out of the source
 the scenes takes a device away.
 
 ## Training
-`{command}`: {steps:,} steps, {tokens:,} tokens, {trained} minutes on a CPU;
-loss on replies only, Muon and AdamW, bfloat16 where the CPU has it. The weights begin random but for a copying circuit
-and a look at the scene that are set by hand (`trainer/induction.py`). The steps end a run, and its batches follow from
-the seed; rounding differs between processors, so the file is not the same to the byte. Curve: loss.png.
+`{command}` on a CPU:
+{steps:,} steps, {tokens:,} tokens, {trained} minutes; loss on replies only, Muon and AdamW, bfloat16 where the CPU has
+it. The weights begin random but for a copying circuit and a look at the scene that are set by hand
+(`trainer/induction.py`). The steps end a run, and its batches follow from the seed; rounding differs between
+processors, so the file is not the same to the byte. Curve: loss.png.
 
 ## Figures
 Made by the same command on held-out simulated homes (seeds of their own), written to manifest.json.

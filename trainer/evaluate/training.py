@@ -77,23 +77,27 @@ def judged(training: Training, words: Tokenizer, samples: list[Sample]) -> Figur
     return {**course, **losses, **conditioning.recall(conditioning.foretold(network, words, samples))}
 
 
-def train(plan: Plan, seed: int, folder: Path, wanted: Wanted, words: Tokenizer) -> dict[str, Any]:
-    """Train and judge one network, or go on where it stopped; its facts and figures are written beside it."""
-    training = behavior_lm.begin(folder, plan.shape, words, Population(seed, homes=plan.homes), wanted.steps)
+def train(plan: Plan, seed: int, folder: Path, steps: int, words: Tokenizer) -> Training:
+    """Train one network, from where it stopped if it did."""
+    training = behavior_lm.begin(folder, plan.shape, words, Population(seed, homes=plan.homes), steps)
     training.robust = plan.robust
     if training.checkpoint.exists():
         training.resume()
     training.run()
-    rows = ROWS_A_STEP * wanted.steps
-    found: dict[str, Any] = {
+    return training
+
+
+def told(plan: Plan, training: Training, words: Tokenizer, held_out: int) -> dict[str, Any]:
+    """Return the facts of a run, and its figures on a number of held-out homes, the same for all runs."""
+    rows = ROWS_A_STEP * training.steps
+    return {
         "parameters": sum(weight.numel() for weight in training.network.parameters()),
         "homes": min(plan.homes or rows, rows),
         "robust": plan.robust,
-        "steps": wanted.steps,
-        "figures": judged(training, words, conditioning.held_out(0, wanted.held_out)),
+        "steps": training.steps,
+        "held_out_homes": held_out,
+        "figures": judged(training, words, conditioning.held_out(0, held_out)),
     }
-    _write(folder / "figures.json", found)
-    return found
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
@@ -108,18 +112,22 @@ def run(wanted: Wanted, plans: Mapping[str, Plan] = PLANS) -> dict[str, Any]:
         raise SettingsError(f"no run is called {wrong[0][:40]!r}; there are {', '.join(plans)}")
     console = Console()
     wanted.folder.mkdir(parents=True, exist_ok=True)
-    words = behavior_lm.vocabulary(wanted.folder, 0, resume=True)
+    with console.status("tokenizer"):
+        words = behavior_lm.vocabulary(wanted.folder, 0, resume=True)
     found: dict[str, Any] = {}
     for seed in range(wanted.seeds):
         for name in wanted.only or plans:
             folder = _place(wanted, name, seed)
             if not (folder / "figures.json").exists():
                 console.print(f"{name}, seed {seed}, {wanted.steps} steps: {folder}")
-                train(plans[name], seed, folder, wanted, words)
+                training = train(plans[name], seed, folder, wanted.steps, words)
+                with console.status(f"judging on {wanted.held_out} homes"):
+                    _write(folder / "figures.json", told(plans[name], training, words, wanted.held_out))
             found = collected(wanted, plans)
             _tell(found, wanted.json)
     for fact, names in COMPARED.items():
-        console.print(table(fact, {name: found[name] for name in names if name in found}))
+        if present := {name: found[name] for name in names if name in found}:
+            console.print(table(fact, present))
     return found
 
 
@@ -161,5 +169,5 @@ def table(fact: str, runs: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _cell(figure: Mapping[str, Any]) -> str:
-    mean = f"{figure['mean']:,.0f}" if figure["mean"] >= 100 else f"{figure['mean']:.3f}"
+    mean = f"{figure['mean']:,.0f}" if figure["mean"] >= 10 else f"{figure['mean']:.3f}"
     return f"{mean} ±{figure['std']:.3f}" if figure["seeds"] > 1 else mean
