@@ -122,6 +122,9 @@ def measured(network: Network, tokenizer: Tokenizer, seed: int = 0, count: int =
     samples = held_out(seed, count)
     edited = _where(samples, lambda each: each.sequence != each.reply)
     asked = {**contexts(samples), "edited_right": edited, "edited_scene_untold": _asking(edited, _unchanged)}
+    for name, holds in (("written", lambda each: not each.sequence), ("joined", lambda each: bool(each.joining))):
+        part = _where(samples, holds)
+        asked |= {f"{name}_{which}": contexts(part)[which] for which in ("right", "other_home")}
     for name in AXES:
         part = _where(edited, lambda each, name=name: axis(each) == name)  # type: ignore[misc]
         if part:
