@@ -48,12 +48,16 @@ def test_what_joins_comes_at_the_time_before_it():
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("Mon 18 Nothing:here", "dictionary"), ("d", "dictionary"), (LABELS.texts[LAMP], "no time"),
+    [("Mon 18 Nothing:here", "dictionary"), ("z", "dictionary"), (LABELS.texts[LAMP], "no time"),
      ("Mon 31 a", "no time"), ("18 a", "no time"), ("", "dictionary"), ("b; a", "kept twice"), ("a; a", "kept twice")],
 )  # fmt: skip
 def test_a_reply_that_is_no_sequence_says_why(text, reason):
     with pytest.raises(MessageError, match=reason):
         read_reply(text, GIVEN, LABELS)
+
+
+def test_a_letter_of_nothing_keeps_nothing():
+    assert read_reply("a; c; d; Mon 10 e", GIVEN, LABELS) == (GIVEN[0], GIVEN[2])
 
 
 def test_a_reply_is_cut_to_the_window():

@@ -53,7 +53,9 @@ def read_reply(text: str, source: Sequence, labels: Labels) -> Sequence:
             raise MessageError("not in the dictionary")
         told = _told(match[1], match[2], now)
         kept = LETTERS.find(match[3]) if len(match[3]) == 1 else -1
-        if 0 <= kept < len(source):
+        if kept >= len(source):
+            continue  # a letter of nothing keeps nothing
+        if kept >= 0:
             if kept <= last:
                 raise MessageError("a behavior kept twice")
             begins = _hours(source[kept])
