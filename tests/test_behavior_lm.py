@@ -23,7 +23,7 @@ from trainer.lessons import COPYING, EDITING, RARITIES, draw_source, draw_target
 from trainer.network import Network, Shape, mask_of  # noqa: E402
 from trainer.training import Training, reply_loss  # noqa: E402
 
-SHIPPED = Path(__file__).parent.parent / "models" / "behavior-lm" / "1"
+SHIPPED = Path(__file__).parent.parent / "models" / "behavior-lm" / "2"
 SMALL = Population(3)
 
 

@@ -15,7 +15,7 @@ from trainer.lessons import EDITING
 from trainer.network import Network, Shape
 from trainer.training import Training
 
-NAME, VERSION = "behavior-lm", 1
+NAME, VERSION = "behavior-lm", 2
 RUNS = Path("runs") / NAME  # checkpoints, the tokenizer and the f32 file; not shipped
 TOKENIZER_SAMPLES = 800
 ROWS, PLACES = 4, 512  # of a batch

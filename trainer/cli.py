@@ -25,7 +25,7 @@ def simulate(
 
 @app.command("behavior-lm")
 def behavior_lm(
-    out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/behavior-lm/1"),
+    out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/behavior-lm/2"),
     size: Annotated[str, typer.Option(help="nano or small.")] = "nano",
     steps: Annotated[int, typer.Option(help="Training steps, of about 4,000 tokens each.")] = 3000,
     seed: Annotated[int, typer.Option(help="Chance.")] = 0,

@@ -117,7 +117,7 @@ def loss(network: Network, tokenizer: Tokenizer, samples: list[Sample]) -> float
     return total / tokens
 
 
-def measured(network: Network, tokenizer: Tokenizer, seed: int = 0, count: int = 150) -> dict[str, float]:
+def measured(network: Network, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> dict[str, float]:
     """Return the reply loss with the right context, the wrong scene, another home's prefix and another sequence."""
     samples = held_out(seed, count)
     edited = _where(samples, lambda each: each.sequence != each.reply)
