@@ -88,7 +88,8 @@ class Population:
         None for a home that has nothing to tell.
         """
         rng = np.random.default_rng([self.seed, self.first + number, 5])
-        which = number if self.homes is None else number % self.homes
+        one_of_few = np.random.default_rng([self.seed, number, 6])  # a row's numbers are a batch apart: no remainder
+        which = number if self.homes is None else int(one_of_few.integers(self.homes))
         home = Home.draw(self.first + self.seed * 1_000_003 + which)
         source, targets = (scenes[0], [scenes[1]]) if scenes else self._scenes(home, lesson, rng)
         lived = variants(home, source, targets, DAYS, self.first + number)
