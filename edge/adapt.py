@@ -17,9 +17,9 @@ from edge.core.errors import ArtifactError, EdgeError, GenerationError, RetrainE
 from edge.core.gate import Decision
 from edge.core.manifest import SlotManifest
 from edge.core.metrics import Metrics, measure
-from edge.core.prompts import choose
+from edge.core.prompts import Pair, choose
 from edge.core.proposals import woken
-from edge.core.scenes import Scene
+from edge.core.scenes import Scene, possible
 from edge.core.sequences import Sequence
 from edge.core.verdicts import UNUSUAL
 from edge.core.vocabulary import Vocabulary
@@ -116,7 +116,7 @@ class SlowLoop:
         split = Split.of(home, Scene())
         try:
             vocabulary = Vocabulary(slots=home.slots).grown([*home.lived(), *home.dictionary.controls])
-            fitted = self._fit(split, (), vocabulary, home, on_progress)
+            fitted = self._fit(split, (), vocabulary, home, on_progress=on_progress)
         except (RetrainError, ArtifactError) as error:
             return Outcome(None, {"abandoned": str(error)})
         metrics = self._measure(fitted.scorer, fitted.limits, split, home)
@@ -231,10 +231,19 @@ class SlowLoop:
         written = [(step.device, step.control) for sequence in synthetic for step in sequence]
         known = [*choose(home.dictionary, home.sequences), *woken(home.dictionary, target)]
         vocabulary = incumbent.scorer.vocabulary.grown([*known, *written])
-        return split, self._fit(split, synthetic, vocabulary, home, on_progress)
+        return split, self._fit(
+            split, synthetic, vocabulary, home, on_progress=on_progress, free=possible(home.dictionary, target)
+        )
 
     def _fit(
-        self, split: Split, synthetic: Items[Sequence], vocabulary: Vocabulary, home: Home, on_progress: Progress | None
+        self,
+        split: Split,
+        synthetic: Items[Sequence],
+        vocabulary: Vocabulary,
+        home: Home,
+        *,
+        on_progress: Progress | None,
+        free: Items[Pair] = (),
     ) -> Fitted:
         alpha = alpha_for(self.plan.alarms_per_week, len(home.sequences) / max(home.weeks, 1 / 7))
         try:
@@ -246,6 +255,7 @@ class SlowLoop:
                 retrain=self._retrain,
                 scorer_of=self._scorer_of,
                 seed=self.plan.seed,
+                possible=free,
                 on_progress=on_progress,
             )
         except EdgeError as error:

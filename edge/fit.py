@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.core import calibration
 from edge.core.calibration import Limits
 from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
+from edge.core.prompts import Pair
 from edge.core.scenes import Scene, valid_runs
 from edge.core.sequences import Sequence, tokens
 from edge.core.vocabulary import Vocabulary
@@ -102,9 +103,12 @@ def fit(
     retrain: Retraining,
     scorer_of: ScorerOf,
     seed: int,
+    possible: Items[Pair] = (),
     on_progress: Progress | None = None,
 ) -> Fitted:
     """Train on real and synthetic sequences and fit the limits on held-out ones.
+
+    `possible`: what may happen in the scene though nobody has done it yet.
 
     The limits are fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
     ones beside them. Quality is measured elsewhere (the gate), on real sequences only.
@@ -117,6 +121,10 @@ def fit(
         tokens([*split.train, *written], vocabulary),
         _weights(len(split.train), len(written)),
         seed=seed,
+        possible=np.array(
+            [(vocabulary.device_id(device), vocabulary.control_id(device, control)) for device, control in possible],
+            np.int64,
+        ).reshape(-1, 2),
         on_progress=progress,
     )
     scorer = scorer_of(trained.parameters, vocabulary)

@@ -66,6 +66,7 @@ def retrain(
     batch: int = BATCH,
     rate: float = RATE,
     start: NDArray[np.float32] | None = None,
+    possible: NDArray[np.int64] | None = None,
     threads: int = 2,
     memory_mb: int | None = None,
     on_progress: Progress | None = None,
@@ -73,6 +74,7 @@ def retrain(
 ) -> Retrained:
     """Train on tokens (n, LENGTH, 5), each drawn in proportion to weight (n,), from `start` or the shipped beginning.
 
+    `possible` (k, 2): ids of the devices and controls that may happen though no sequence has them; none by default.
     Without `steps`, as many as suit the data. Deterministic by seed on one machine. Raises RetrainError: bad data,
     time or memory used up, cancelled, anything not finite, a child that died.
     """
@@ -85,7 +87,8 @@ def retrain(
         limits = {"threads": threads, "nice": NICE, "memory_mb": memory_mb}
         (directory / "job.json").write_text(json.dumps(job | limits))
         parameters = _first(model_dir) if start is None else start
-        for part, array in (("tokens", tokens), ("weight", weight), ("start", parameters)):
+        free = np.empty((0, 2), np.int64) if possible is None else possible
+        for part, array in (("tokens", tokens), ("weight", weight), ("possible", free), ("start", parameters)):
             np.save(directory / part, array)
         told = _watch(directory, began + limit_seconds, on_progress, cancel)
         trained = _result(directory, parameters.shape)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.core.compress import Kept
 from edge.core.dictionary import Dictionary
 from edge.core.prompts import Pair
-from edge.core.scenes import Scene, fault, waking
+from edge.core.scenes import Scene, possible, waking
 from edge.core.sequences import LENGTH, Sequence, Step
 
 WOKEN_SHARE = 0.5  # of the sequences that a device the scene wakes is to join
@@ -76,7 +76,7 @@ def proposals(
     if target.occupancy == "multiple" != source.occupancy:
         drawn = [_woven(lives, rng) for lives in zip(drawn, draw(count), strict=True)]
     awake = _controls(woken(dictionary, target))
-    others = _controls(pair for pair in dictionary.controls if _possible(pair, dictionary, target))
+    others = _controls(pair for pair in possible(dictionary, target) if not REPORT.search(pair[1].lower()))
     out: list[Proposal] = []
     for sequence in drawn:
         chance = rng.random()
@@ -103,11 +103,6 @@ def _controls(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
     for pair in pairs:
         out.setdefault(pair[0], []).append(pair)
     return out
-
-
-def _possible(pair: Pair, dictionary: Dictionary, scene: Scene) -> bool:
-    anytime = replace(scene, part="")
-    return not REPORT.search(pair[1].lower()) and not fault(Step(0, 12, *pair), dictionary.kind(pair[0]), anytime)
 
 
 def _woven(lives: Items[Sequence], rng: np.random.Generator) -> Sequence:

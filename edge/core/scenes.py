@@ -131,6 +131,12 @@ def valid_runs(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> list
     return [tuple(run) for run in runs if run]
 
 
+def possible(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:
+    """Return the (device, control) pairs that can be in a scene at some hour of the day."""
+    anytime = replace(scene.named(dictionary), part="")
+    return [pair for pair in dictionary.controls if not fault(Step(0, 0, *pair), dictionary.kind(pair[0]), anytime)]
+
+
 def waking(scene: Scene) -> frozenset[str]:
     """Return the device classes a scene is likely to wake."""
     if scene.season in {"spring", "summer"}:

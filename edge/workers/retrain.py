@@ -1,6 +1,6 @@
 """The retraining child: `python -m edge.workers.retrain JOBDIR`. numpy and onnxruntime, nothing else.
 
-Reads job.json, tokens.npy, weight.npy and start.npy; writes parameters.npy. Tells one JSON object a line:
+Reads job.json, tokens.npy, weight.npy, possible.npy and start.npy; writes parameters.npy. Tells one JSON object a line:
 {"step", "steps", "loss"} as it goes, at the end {"peak_rss_mb", "loss"}. When the parent dies, the next
 line breaks the pipe and ends this process too.
 
@@ -25,6 +25,7 @@ DEVICE, CONTROL = 2, 3  # fields, as in edge.core.sequences; the parent checks t
 PAD, UNKNOWN = 0, 1  # as in edge.core.vocabulary
 HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
 FORGOTTEN = 0.05  # share of places shown as unknown: a name never met must read as something, and it regularizes
+SLIPPED = 0.04  # share of places where another possible behavior stands: what was not lived yet can still happen
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 TELL_EVERY = 0.25  # seconds between two lines of progress
 
@@ -85,12 +86,27 @@ def forget(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np
     return out
 
 
-def batches(tokens: NDArray[np.int64], weight: NDArray[np.float32], job: Job) -> Iterator[Batch]:
+def slip(tokens: NDArray[np.int64], possible: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
+    """Return tokens (B, LENGTH, 5) with SLIPPED of the places' device and control drawn from `possible` (k, 2).
+
+    So everything possible keeps a little probability, and only what is not possible is never seen: smoothing.
+    """
+    if not len(possible):
+        return tokens
+    slipped = (chance.random(tokens.shape[:2]) < SLIPPED) & (tokens[:, :, CONTROL] != PAD)
+    out = tokens.copy()
+    out[slipped, DEVICE : CONTROL + 1] = possible[chance.integers(len(possible), size=int(slipped.sum()))]
+    return out
+
+
+def batches(
+    tokens: NDArray[np.int64], weight: NDArray[np.float32], possible: NDArray[np.int64], job: Job
+) -> Iterator[Batch]:
     """Yield one batch a step. Weights decide how often a sequence is drawn, so drawn ones all count alike."""
     chance = np.random.default_rng(job.seed)
     rows = order(weight, chance)
     for step in range(job.steps):
-        drawn = forget(tokens[[next(rows) for _ in range(job.batch)]], chance)
+        drawn = forget(slip(tokens[[next(rows) for _ in range(job.batch)]], possible, chance), chance)
         yield {
             "tokens": drawn,
             "mask": hide(drawn, chance),
@@ -151,11 +167,12 @@ def run(directory: Path) -> None:
     os.nice(job.nice)
     if job.memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory_mb << 20, job.memory_mb << 20))
-    tokens, weight, start = (np.load(directory / f"{name}.npy") for name in ("tokens", "weight", "start"))
+    names = ("tokens", "weight", "possible", "start")
+    tokens, weight, possible, start = (np.load(directory / f"{name}.npy") for name in names)
     training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
     losses: list[float] = []
     told = -math.inf
-    for step, batch in enumerate(batches(tokens, weight, job), 1):
+    for step, batch in enumerate(batches(tokens, weight, possible, job), 1):
         losses.append(training.step(batch))
         if not math.isfinite(losses[-1]):
             sys.exit(f"the loss is not finite at step {step}")
