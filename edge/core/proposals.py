@@ -23,7 +23,7 @@ from edge.core.scenes import Scene, possible, waking
 from edge.core.sequences import LENGTH, Sequence, Step
 
 WOKEN_SHARE = 0.5  # of the sequences that a device the scene wakes is to join
-COVERED_SHARE = 0.25  # of the others that a device of the home is to join, all devices alike
+COVERED_SHARE = 0.05  # of the others that a device of the home is to join, all devices alike
 MOST_JOINING = 5  # controls of a joining device that a request names
 LANE = 4  # behaviors of one life before another's in a home of several people
 

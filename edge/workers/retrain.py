@@ -25,7 +25,7 @@ DEVICE, CONTROL = 2, 3  # fields, as in edge.core.sequences; the parent checks t
 PAD, UNKNOWN = 0, 1  # as in edge.core.vocabulary
 HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
 FORGOTTEN = 0.05  # share of places shown as unknown: a name never met must read as something, and it regularizes
-SLIPPED = 0.04  # share of places where another possible behavior stands: what was not lived yet can still happen
+SLIPPED = 0.1  # share of places where another possible behavior stands: what was not lived yet can still happen
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 TELL_EVERY = 0.25  # seconds between two lines of progress
 
