@@ -100,6 +100,29 @@ def test_a_sequence_of_no_weight_is_not_learned() -> None:
     assert Scorer(MODEL, one, VOCABULARY).scores(odd)[0] > Scorer(MODEL, both, VOCABULARY).scores(odd)[0] + 1
 
 
+def test_what_is_possible_keeps_a_little_probability_and_nothing_else_does() -> None:
+    free = np.array([(VOCABULARY.device_id("siren"), VOCABULARY.control_id("siren", "on"))], np.int64)
+    siren = [(Step(0, 7, "siren", "on"),)]
+    never, possible = brief(steps=120).parameters, brief(steps=120, possible=free).parameters
+    surprise = [Scorer(MODEL, each, VOCABULARY).surprise(siren)[0][0, 0] for each in (never, possible)]
+    assert surprise[1] < surprise[0] - 1
+    assert surprise[1] > 1.5  # and it is no habit
+
+
+def test_slips_are_a_share_of_the_real_places() -> None:
+    free = np.array([[60, 500], [61, 501]], np.int64)
+    many = np.tile(IDS, (40, 1, 1))
+    slipped = worker.slip(many, free, np.random.default_rng(0))
+    changed = slipped[:, :, worker.CONTROL] != many[:, :, worker.CONTROL]
+    real = many[:, :, worker.CONTROL] != worker.PAD
+    assert not (changed & ~real).any()
+    assert abs(changed[real].mean() - worker.SLIPPED) < 0.02
+    assert {tuple(pair) for pair in slipped[changed][:, [worker.DEVICE, worker.CONTROL]]} == {(60, 500), (61, 501)}
+    untouched = [field for field in range(many.shape[2]) if field not in {worker.DEVICE, worker.CONTROL}]
+    np.testing.assert_array_equal(slipped[:, :, untouched], many[:, :, untouched])
+    np.testing.assert_array_equal(worker.slip(many, np.empty((0, 2), np.int64), np.random.default_rng(0)), many)
+
+
 def test_draws_follow_the_weights_evenly() -> None:
     drawn = worker.order(np.array([1, 1, 1], np.float32), np.random.default_rng(0))
     assert all(sorted(next(drawn) for _ in range(3)) == [0, 1, 2] for _ in range(20))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from edge.core.devices import KINDS, kind_of
 from edge.core.dictionary import DatasetNames, Dictionary, parse_dictionary
 from edge.core.errors import MessageError, SettingsError
-from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS, Scene, fault, noticed, season_of, valid_runs
+from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS, Scene, fault, noticed, possible, season_of, valid_runs
+from edge.core.sequences import Step
 from tests import homes
 
 names = st.one_of(
@@ -175,3 +176,12 @@ def test_our_own_dictionary_form():
     for cut in range(len(text)):
         with pytest.raises(MessageError):
             parse_dictionary(text[:cut])
+
+
+@given(scenes)
+def test_what_is_possible_is_so_at_some_hour(scene):
+    found = set(possible(homes.HOME, scene))
+    named = scene.named(homes.HOME)
+    for pair in homes.HOME.controls:
+        hours = [hour for hour in range(24) if fault(Step(0, hour, *pair), homes.HOME.kind(pair[0]), named) is None]
+        assert (pair in found) == bool(hours)
