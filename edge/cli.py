@@ -88,6 +88,8 @@ def synthesize(
         found = synthesize_files(dictionary, sequences, scenes, out=out, count=count, seed=seed, llm=llm, tell=tell)
     if report is not None:
         report.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for reason in found["synthetic"]["why"]:
+        typer.echo(f"  what it changed: {reason}")
     typer.echo(f"{found['synthetic']['kept']} of {found['synthetic']['generated']} sequences kept: {out}")
 
 

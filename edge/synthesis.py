@@ -103,7 +103,7 @@ class Synthesis:
 
     def why(self) -> list[str]:
         """Return what the model says it changed, and why, the most usual first."""
-        told = Counter(reason.strip() for reason in self.replies.reasons.values())
+        told = Counter(reason.strip().removeprefix(f"{prompts.WHY} ") for reason in self.replies.reasons.values())
         return [reason for reason, _ in told.most_common(MOST_REASONS)]
 
     def report(self) -> dict[str, Any]:

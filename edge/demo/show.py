@@ -62,6 +62,7 @@ def _story(report: dict[str, Any]) -> Iterator[str]:
             f"The language model {llm['file']} wrote {written['generated']} sequences at {llm['tokens_per_second']} "
             f"tokens/s; {written['kept']} were kept, rejected: {written['rejected'] or 'none'}."
         )
+        yield from (f"  what it changed: {reason}" for reason in written["why"])
     if "retrain" in report:
         made = report["retrain"]
         yield f"Retrained {made['steps']} steps in {made['seconds']} s, {made['peak_rss_mb']} MB, {made['engine']}."
