@@ -137,6 +137,8 @@ def synthesize(
     target = target.named(home.dictionary)
     shown = compress(home.sequences, incumbent.scores(home.sequences), BUDGET)
     drawn = proposals(shown, home.dictionary, (source, target), count, seed)
+    if not drawn:
+        raise GenerationError(f"the scene {target} leaves nothing of what was lived to write from")
     asked = [_prompt(size, home, shown, drawn, (source, target)) for size in SIZES]
     progress = (lambda done, of: on_progress("writing the new scene", done, of)) if on_progress else None
     replies = writer.generate([prompt for prompt, _ in asked], seed=seed, temperature=temperature, on_progress=progress)

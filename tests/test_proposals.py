@@ -14,7 +14,7 @@ from tests import homes
 
 LIVED = homes.sequences(60)
 SHOWN = [Kept(each, LIVED.count(each), 0.0, "usual") for each in dict.fromkeys(LIVED)]
-scenes = st.sampled_from(["winter", "spring", "night", "multiple", "away", "spring+multiple"]).map(Scene.parse)
+scenes = st.sampled_from(["winter", "spring", "night", "multiple", "spring+multiple"]).map(Scene.parse)
 
 
 def proposed(target, count=200, seed=0, source=""):
@@ -33,6 +33,15 @@ def test_as_many_as_asked_for_and_each_can_be_asked(target, count, seed):
         assert not {device for device, _ in each.joining} & {step.device for step in each.sequence}
         assert not any(REPORT.search(control.lower()) for _, control in each.joining)
         assert set(each.joining) <= homes.HOME.pairs
+
+
+def test_where_a_scene_leaves_nothing_nothing_is_proposed():
+    assert proposed(Scene.parse("away")) == []
+
+
+def test_what_the_scene_forbids_is_cut_out_first():
+    for each in proposed(Scene.parse("spring"), 100):
+        assert not {homes.HOME.kind(step.device) for step in each.sequence} & HEATING
 
 
 def test_every_second_sequence_is_joined_by_what_the_season_wakes():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from edge.core.dictionary import Dictionary
 from edge.core.prompts import Follows
 from edge.core.scenes import Scene, fault
-from edge.core.sequences import LENGTH, Sequence, hours_between
+from edge.core.sequences import FORWARD, LENGTH, Sequence, hours_between
 
 MIN_UNSEEN = 3  # this many transitions nobody makes, and more than half of a sequence's, are outlying
 
@@ -48,8 +48,7 @@ def impossible(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> str 
         if reason := fault(step, dictionary.kind(step.device), scene):
             return reason
     for before, after in itertools.pairwise(sequence):
-        # Going forward through the week, an earlier hour of the same day lies six days or more ahead.
-        if hours_between(before, after) > 6 * 24:
+        if hours_between(before, after) > FORWARD:
             return "time goes backwards"
     return None
 

@@ -62,9 +62,17 @@ class Proposal:
 def proposals(
     shown: Items[Kept], dictionary: Dictionary, scenes: tuple[Scene, Scene], count: int, seed: int
 ) -> list[Proposal]:
-    """Return `count` proposals from the sequences shown."""
+    """Return `count` proposals from the sequences shown, or none where the scene leaves nothing of them.
+
+    What cannot be in the scene at any hour is cut out first: that is no question to ask of a model.
+    """
     source, target = scenes
     rng = np.random.default_rng(seed)
+    allowed = set(possible(dictionary, target))
+    left = ((kept, tuple(step for step in kept.sequence if _pair(step) in allowed)) for kept in shown)
+    shown = [replace(kept, sequence=sequence) for kept, sequence in left if sequence]
+    if not shown:
+        return []
     ends = np.cumsum(_weights(shown))
 
     def draw(size: int) -> list[Sequence]:
@@ -76,7 +84,7 @@ def proposals(
     if target.occupancy == "multiple" != source.occupancy:
         drawn = [_woven(lives, rng) for lives in zip(drawn, draw(count), strict=True)]
     awake = _controls(woken(dictionary, target))
-    others = _controls(pair for pair in possible(dictionary, target) if not REPORT.search(pair[1].lower()))
+    others = _controls(pair for pair in dictionary.controls if pair in allowed and not REPORT.search(pair[1].lower()))
     out: list[Proposal] = []
     for sequence in drawn:
         chance = rng.random()

@@ -9,7 +9,7 @@ import re
 
 from edge.core.errors import MessageError
 from edge.core.prompts import DAY_NAMES, LETTERS, NOTHING, Labels
-from edge.core.sequences import DAYS, LENGTH, Sequence, Step
+from edge.core.sequences import DAYS, FORWARD, LENGTH, Sequence, Step
 
 WEEK = DAYS * 24
 _WHEN = re.compile(r"(?:(?:({}) )?(\d\d) )?(.+)".format("|".join(DAY_NAMES)))
@@ -72,12 +72,13 @@ def read_reply(text: str, source: Sequence, labels: Labels) -> Sequence:
 
 
 def _told(day: str | None, hour: str | None, now: int) -> int | None:
-    """Return the hour of the week a part names, None where it names none."""
+    """Return the hour of the week a part names, None where it names none, or one that lies behind."""
     if hour is None:
         return None
     if int(hour) > 23 or (day is None and now < 0):
         raise MessageError("no time")
-    return (DAY_NAMES.index(day) if day else now // 24) * 24 + int(hour)
+    told = (DAY_NAMES.index(day) if day else now // 24) * 24 + int(hour)
+    return None if now >= 0 and (told - now) % WEEK > FORWARD else told
 
 
 def _hours(step: Step) -> int:

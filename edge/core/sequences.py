@@ -19,6 +19,7 @@ LENGTH = 10  # behaviors in a window
 MAX_GAP = 9 * 3600.0  # seconds between two behaviors of one sequence
 MAX_SPAN = 24 * 3600.0  # seconds from a sequence's first behavior to its last
 DAYS = 7
+FORWARD = 6 * 24  # hours to a next behavior at most: farther ahead in the week means behind, as an earlier hour is
 FIELDS = ("day", "time", "device", "control", "gap")
 FIRST_GAP = 7  # the id that says: nothing came before
 PAD_DAY, PAD_GAP = DAYS, 8
