@@ -28,8 +28,8 @@ HOME = "### devices\n" + "".join(f"- {name}:state ON|state OFF\n" for name in NA
 
 def requests(count: int) -> tuple[str, ...]:
     return tuple(
-        f"### scene\nfrom winter to SPRING\n{('Mon', 'Tue', 'Sat')[number % 3]} {number % 20:02d} "
-        f"{NAMES[number % 4]}:state ON; Hall lamp:state OFF\n### reply\n"
+        f"### scene\nfrom winter to SPRING\na {('Mon', 'Tue', 'Sat')[number % 3]} {number % 20:02d} "
+        f"{NAMES[number % 4]}:state ON; b Hall lamp:state OFF\n### reply\n"
         for number in range(count)
     )
 

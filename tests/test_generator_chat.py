@@ -69,8 +69,8 @@ def test_every_template_answers_by_the_grammar_and_reuses_its_beginning(instruct
     generator.generate([prompt(requests=other)], seed=1)
     assert generator.timings["reused"]
     assert generator.timings["static_tokens"] > 100
-    ranked = generator.rank(prompt(6), [(0, "Mon 07 Kettle:state ON"), (0, "zzzzz")])
-    assert ranked[0][0] / ranked[0][1] > ranked[1][0] / ranked[1][1]
+    ranked = generator.rank(prompt(6), [(0, "a; b"), (0, "zq zq zq zq zq zq")])
+    assert ranked[0][0] > ranked[1][0]
 
 
 def form_of(path):

@@ -257,7 +257,8 @@ def test_any_death_has_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_the_child_ends_when_nobody_listens(tmp_path: Path) -> None:
     job = {"model_dir": str(MODEL), "steps": 10**6, "batch": 4, "lr": 1e-3, "seed": 0, "threads": 1, "nice": 0}
     (tmp_path / "job.json").write_text(json.dumps({**job, "memory_mb": None}))
-    for name, array in (("tokens", IDS), ("weight", EVEN), ("start", np.load(MODEL / "initial.npy"))):
+    arrays = {"tokens": IDS, "weight": EVEN, "possible": np.empty((0, 2), np.int64)}
+    for name, array in {**arrays, "start": np.load(MODEL / "initial.npy")}.items():
         np.save(tmp_path / name, array)
     code = "from pathlib import Path; from edge.workers import retrain; retrain.TELL_EVERY = 0.01; "
     command = [sys.executable, "-c", f"{code}retrain.run(Path({str(tmp_path)!r}))"]

@@ -17,6 +17,7 @@ from typing import Any
 
 from edge.workers.chat import Form
 from edge.workers.engine import UBATCH, Engine, Unusable
+from edge.workers.memory import peak_rss_mb
 from edge.workers.ranking import Candidate, most, ranked
 from edge.workers.sampling import Chances, compiled
 from edge.workers.states import States
@@ -173,7 +174,7 @@ def work(job: dict[str, Any]) -> None:
             "whole_first_seconds": first - job["spawned"],
             "pace": pace,
         }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_rss_mb()
     say(kind="done", seconds=time.monotonic() - started, peak_rss_mb=round(peak, 1), **measured)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 CELLS = 4096  # tokens in memory: a home's prompt and eight replies beside each other
 UBATCH = 512  # tokens evaluated at once
 BANDWIDTH = {"Pi 4": 4e9, "Pi 5": 9e9, "Jetson Orin Nano": 50e9}  # bytes a second that a program gets
-PROGRAM = 60e6  # bytes of Python, numpy and llama.cpp themselves
+PROGRAM = 70e6  # bytes of Python, numpy and llama.cpp themselves
 
 
 @dataclass(frozen=True)

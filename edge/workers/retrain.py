@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.workers.memory import peak_rss_mb
+
 DEVICE, CONTROL = 2, 3  # fields, as in edge.core.sequences; the parent checks the shapes
 PAD, UNKNOWN = 0, 1  # as in edge.core.vocabulary
 HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
@@ -150,15 +152,6 @@ class Training:
         """Return the parameters (P,) as they are now."""
         flat: NDArray[np.float32] = self._now["flat"].numpy()
         return flat
-
-
-def peak_rss_mb() -> float:
-    """Return this process's largest resident memory, MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would tell the parent's memory, where that was larger before exec
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def run(directory: Path) -> None:
