@@ -15,8 +15,6 @@ act ::= {ACTS}
 """
 GRAMMAR = f"""root ::= day " " hour " " act ("; " (hour " ")? act){{0,7}} "\\n"
 {WORDS}"""
-FAN = f"""root ::= day " " hour " " act "; Desk fan:state ON\\n"
-{WORDS}"""
 REASONS = """root ::= "because of " ("heat" | "cold" | "light") "\\n"
 """
 _ACT = f"({'|'.join(NAMES)}):state (ON|OFF)"

@@ -16,11 +16,11 @@ from edge.adapt import Model
 from edge.compose import writer
 from edge.core.errors import SettingsError
 from edge.core.filters import Sieve, impossible, mended
-from edge.core.rules import moved
 from edge.core.scenes import fault
 from edge.core.sequences import Sequence, Step
 from edge.sections import Llm
 from edge.synthesis import synthesize
+from trainer.evaluate.rules import moved
 from trainer.evaluate.shifts import Shift
 
 Column = Callable[[Shift, Model, int], Sieve]
