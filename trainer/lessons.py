@@ -14,7 +14,7 @@ import numpy as np
 from edge.core import prompts
 from edge.core.dictionary import Dictionary
 from edge.core.prompts import Pair
-from edge.core.proposals import MOST_JOINING, REPORT
+from edge.core.proposals import MOST_JOINING, deliberate
 from edge.core.scenes import OCCUPANCIES, SEASONS, Scene
 from edge.core.sequences import LENGTH, Sequence
 from trainer.homes.home import Home
@@ -184,7 +184,7 @@ class Requests:
 
     def _joining(self, device: str, used: set[Pair]) -> tuple[Pair, ...]:
         """Return what a device can do, what it will do always among it, in the dictionary's order."""
-        can = [pair for pair in self._dictionary.controls if pair[0] == device and not REPORT.search(pair[1].lower())]
+        can = [pair for pair in self._dictionary.controls if pair[0] == device and deliberate(pair)]
         others = [pair for pair in can if pair not in used]
         most = max(0, MOST_JOINING - len(used))
         more = [others[at] for at in self._rng.permutation(len(others))[: int(self._rng.integers(0, most + 1))]]

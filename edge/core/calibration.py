@@ -56,10 +56,11 @@ def calibrate(
     sequence stands for, by default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). The
     two scales are the SCALE quantiles of the same sequences; their common factor is conformal.
     """
-    most = np.array([steps.max(0) for steps in surprise if np.isfinite(steps).all()]).reshape(-1, 2)
+    highest = np.array([steps.max(0) for steps in surprise]).reshape(-1, 2)
+    whole = np.array([bool(np.isfinite(steps).all()) for steps in surprise], bool)
+    most = highest[whole]
     if not len(most):
         raise EdgeError("no sequence to calibrate on")
-    whole = np.array([bool(np.isfinite(steps).all()) for steps in surprise])
     share = np.ones(len(most)) if weight is None else np.asarray(weight, np.float64)[whole]
     scale = np.maximum([_reached(most[:, part], share, SCALE) for part in (0, 1)], LEAST)
     # One more sequence, that of the day to come, weighs as an average one and lies above all.

@@ -4,25 +4,24 @@ from collections.abc import Iterable
 from itertools import product
 from posixpath import commonprefix
 
-from edge.core.prompts import DAY_NAMES, JOINS, LETTERS, MOVED, NOTHING, SAME, WHY, Labels, said
+from edge.core.prompts import DAY_NAMES, JOINS, LETTERS, MOST_CHANGES, MOVED, NOTHING, SAME, WHY, Labels, said
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH
 
-MOST_JOINING = 4  # behaviors a reply writes out: a device used, not a loop
-MOST_REASONS = 4
+MOST_WRITTEN = 4  # behaviors a reply writes out: a device used, not a loop
 
 
 def grammar(labels: Labels, slots: int = 24) -> str:
     """Return the grammar of a reply; `slots`: how many times of day the home tells apart (24 or 8).
 
-    Letters only go forward, and at most MOST_JOINING behaviors are written out: in rule `s32` three letters are behind
+    Letters only go forward, and at most MOST_WRITTEN behaviors are written out: in rule `s32` three letters are behind
     and two behaviors written, `m32` ends or goes on there.
     """
     hours = _either(f"{slot * 24 // slots:02d}" for slot in range(slots))
     rules = [f'root ::= "{NOTHING}\\n" | day " " hour " " act m01 | (day " " hour " ")? ({_kept(0, 0)})']
-    for behind, joined in product(range(LENGTH + 1), range(MOST_JOINING + 1)):
+    for behind, joined in product(range(LENGTH + 1), range(MOST_WRITTEN + 1)):
         ways = [_kept(behind, joined)] if behind < LENGTH else []
-        ways += [f"act m{behind}{joined + 1}"] if joined < MOST_JOINING else []
+        ways += [f"act m{behind}{joined + 1}"] if joined < MOST_WRITTEN else []
         at = f"{behind}{joined}"
         rules += (
             [f"s{at} ::= when ({' | '.join(ways)})", f'm{at} ::= "\\n" | "; " s{at}'] if ways else [f'm{at} ::= "\\n"']
@@ -40,7 +39,7 @@ def reasons(labels: Labels, target: Scene) -> str:
     names = _either(text.partition(":")[0] for text in labels.texts.values())
     scene = _escaped(" ".join(said(target)))
     return (
-        f'root ::= "{WHY} " ("{SAME}" | change (", " change){{0,{MOST_REASONS - 1}}}) ": {scene}\\n"\n'
+        f'root ::= "{WHY} " ("{SAME}" | change (", " change){{0,{MOST_CHANGES - 1}}}) ": {scene}\\n"\n'
         f'change ::= "no " name | name " {JOINS}" | "{MOVED}"\nname ::= {names}\n'
     )
 

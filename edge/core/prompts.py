@@ -20,6 +20,7 @@ DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LETTERS = "abcdefghij"  # of the behaviors in a sequence to rewrite
 NOTHING = "nothing"  # the reply to a sequence of which the scene leaves nothing
 WHY, SAME, MOVED, JOINS = "why", "nothing changes", "moved", "joins"  # the words of a reason
+MOST_CHANGES = 4  # that a reason names
 PAIRS = 48  # (device, control) pairs a prompt names at most
 EXAMPLES = 6  # habits, and transitions, a prompt shows
 
@@ -187,7 +188,7 @@ def reason_text(sequence: Sequence, reply: Sequence, target: Scene, labels: Labe
     stays = {(step.device, step.control, step.hour) for step in sequence if step.device in after}
     moved = stays and not stays & {(step.device, step.control, step.hour) for step in reply}
     changes += [MOVED] if moved else []
-    return f"{WHY} {', '.join(changes[:4]) or SAME}: {' '.join(said(target))}\n"
+    return f"{WHY} {', '.join(changes[:MOST_CHANGES]) or SAME}: {' '.join(said(target))}\n"
 
 
 def said(scene: Scene) -> tuple[str, ...]:

@@ -30,6 +30,11 @@ LANE = 4  # behaviors of one life before another's in a home of several people
 REPORT = re.compile(r"notification|refresh")  # what a device or an app does by itself
 
 
+def deliberate(pair: Pair) -> bool:
+    """Tell whether a control is what people do, no report of the device's own."""
+    return not REPORT.search(pair[1].lower())
+
+
 def woken(dictionary: Dictionary, scene: Scene) -> list[Pair]:
     """Return what people do with the devices a scene wakes in this home, a new device's among them."""
     awake = waking(scene)
@@ -39,7 +44,7 @@ def woken(dictionary: Dictionary, scene: Scene) -> list[Pair]:
         named = described is not None and scene.new_device in {described.id, described.name}
         return named or dictionary.kind(device) in awake
 
-    return [pair for pair in dictionary.controls if wakes(pair[0]) and not REPORT.search(pair[1].lower())]
+    return [pair for pair in dictionary.controls if wakes(pair[0]) and deliberate(pair)]
 
 
 def _pair(step: Step) -> Pair:
@@ -84,7 +89,7 @@ def proposals(
     if target.occupancy == "multiple" != source.occupancy:
         drawn = [_woven(lives, rng) for lives in zip(drawn, draw(count), strict=True)]
     awake = _controls(woken(dictionary, target))
-    others = _controls(pair for pair in dictionary.controls if pair in allowed and not REPORT.search(pair[1].lower()))
+    others = _controls(pair for pair in dictionary.controls if pair in allowed and deliberate(pair))
     out: list[Proposal] = []
     for sequence in drawn:
         chance = rng.random()
