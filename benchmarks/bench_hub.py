@@ -79,7 +79,7 @@ def throughput(count: int = 4000) -> dict[str, float]:
             adapt=Adapt(notice=False),
         )
         agent = Agent(settings)
-        assert agent.slow is not None
+        assert agent.jobs.slow is not None
         learned = _learn(agent, recorded)
         agent.watch.swap(learned)
         stop = threading.Event()
@@ -115,8 +115,8 @@ def _learn(agent: Agent, recorded: Recorded) -> Any:
 
     lived = Dictionary.of((each.device, each.control) for each in recorded.source)
     home = Home(lived, tuple(split(recorded.source, recorded.home.zone)), weeks=8.0)
-    assert agent.slow is not None
-    return agent.slow.learn(home, Scene(), 0.0).model
+    assert agent.jobs.slow is not None
+    return agent.jobs.slow.learn(home, Scene(), 0.0).model
 
 
 def _bare(url: str, recorded: Recorded, count: int) -> float:

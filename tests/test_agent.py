@@ -136,7 +136,7 @@ def test_after_a_restart_everything_is_back(settings):
         running.wait(lambda: running.agent.store.count() == len(homes.behaviors(104)))
         assert running.agent.watch.model.slot == "0001-winter"
         assert len(running.agent.watch.window.steps) > 1
-        assert str(running.agent.scenery.scene) == "winter"
+        assert str(running.agent.jobs.scenery.scene) == "winter"
         running.wait(lambda: len(running.said("behavior")) >= len(away))
 
 
@@ -145,12 +145,12 @@ def test_a_corrupt_slot_is_told_and_the_previous_one_scores(settings):
         running.live(homes.behaviors(100))
         for _ in range(2):
             assert ask(settings.broker, "learn", {}, 60)["status"] == "ok"
-        names = running.agent.slots.names()
+        names = running.agent.jobs.slots.names()
     path = settings.data.directory / "slots" / names[-1] / "parameters.npy"
     path.write_bytes(path.read_bytes()[:-10])
     with Running(settings) as running:
         assert running.agent.watch.model.slot == names[0]
-        assert names[-1] in running.agent.problem
+        assert names[-1] in running.agent.jobs.problem
         assert status_of(settings)["slot"] == names[0]
 
 
@@ -158,7 +158,7 @@ def test_with_no_model_at_all_the_home_is_recorded_and_nothing_alerts(settings, 
     broken = settings.model_copy(update={"model": Model(directory=tmp_path / "nowhere")})
     with Running(broken) as running:
         running.live(homes.behaviors(4))
-        assert "no model to score with" in running.agent.problem
+        assert "no model to score with" in running.agent.jobs.problem
         assert not running.said("alert")
         answer = ask(settings.broker, "learn", {}, 10)
         assert "no model to score with" in answer["error"]
@@ -219,10 +219,10 @@ def test_a_restart_within_a_sequence_takes_it_up_and_repeats_no_alert(settings):
 
 def test_an_unexpected_error_in_the_slow_loop_ends_the_agent(settings):
     agent = Agent(settings)
-    agent._begin(Request("learn"), lambda: Outcome(None, {"x": 1 / 0}))
-    agent._job[1].exception(10)
+    agent.jobs._begin(Request("learn"), lambda: Outcome(None, {"x": 1 / 0}))
+    agent.jobs._job[1].exception(10)
     with pytest.raises(ZeroDivisionError):
-        agent._tick()
+        agent.jobs.tick()
     agent.close()
 
 

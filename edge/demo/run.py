@@ -36,8 +36,8 @@ def run(recorded: Recorded, llm: Path | None, seed: int, on_progress: Progress) 
     with tempfile.TemporaryDirectory(prefix="sceneshift-demo-") as name, broker.running() as port:
         settings = _settings(recorded, llm, port, Path(name))
         agent = Agent(settings, on_progress)
-        if agent.slow is not None:
-            agent.slow.reseed(seed)
+        if agent.jobs.slow is not None:
+            agent.jobs.slow.reseed(seed)
         stop, failed = threading.Event(), []
 
         def work() -> None:
@@ -79,10 +79,10 @@ def _live(agent: Agent, recorded: Recorded, port: int, on_progress: Progress) ->
         _await_agent(publisher)
         _publish(agent, publisher, recorded.source, "living before the change", on_progress)
         before = _learn(agent, publisher)
-        told: dict[str, Any] = {"home": recorded.name, "scene": recorded.scene, "learned": agent.last_report}
+        told: dict[str, Any] = {"home": recorded.name, "scene": recorded.scene, "learned": agent.jobs.last_report}
         told["before"] = judge(before, recorded)
         _ask(agent, publisher, "scene/set", recorded.scene)
-        told.update(agent.last_report)
+        told.update(agent.jobs.last_report)
         after = agent.watch.model or before
         told["after"] = judge(after, recorded)
         told["equal_recall"] = equal_recall(before, after, recorded)
@@ -92,7 +92,7 @@ def _live(agent: Agent, recorded: Recorded, port: int, on_progress: Progress) ->
         told["probation"] = agent.store.fact("last_probation")
         told["events_published"] = len(recorded.source) + len(recorded.target)
         told["events_stored"] = agent.store.count()
-        told["sequences"] = len(agent.home().sequences)
+        told["sequences"] = len(agent.jobs.home().sequences)
         told["alerts"] = len(agent.store.alerts())
         told["rejected_messages"] = agent.store.counters()
         return told
@@ -144,16 +144,16 @@ def _publish(agent: Agent, publisher: Session, behaviors: Iterable[Behavior], wh
 def _learn(agent: Agent, publisher: Session) -> Live:
     _ask(agent, publisher, "request/learn", "")
     if agent.watch.model is None:
-        raise EdgeError(f"the first model was not learned: {agent.last_report.get('abandoned')}")
+        raise EdgeError(f"the first model was not learned: {agent.jobs.last_report.get('abandoned')}")
     return agent.watch.model
 
 
 def _ask(agent: Agent, publisher: Session, topic: str, payload: str) -> None:
     """Ask as a user would, by an MQTT message, and wait until the agent has taken the outcome in."""
-    count = agent.outcomes
+    count = agent.jobs.outcomes
     publisher.publish(f"{agent.settings.broker.prefix}/{topic}", payload)
     deadline = time.monotonic() + agent.settings.llm.seconds + agent.settings.adapt.seconds
-    while agent.outcomes == count:
+    while agent.jobs.outcomes == count:
         if time.monotonic() > deadline:
             raise EdgeError("the slow loop did not come to an end in its time")
         time.sleep(0.05)
