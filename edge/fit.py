@@ -67,7 +67,7 @@ class Split:
     @classmethod
     def of(cls, home: Home, scene: Scene) -> "Split":
         """Split a home's sequences for a scene."""
-        marked = zip(home.sequences, roles(len(home.sequences)), strict=True)
+        marked = zip(home.sequences, roles(home.sequences), strict=True)
         kept = [(run, role) for each, role in marked for run in valid_runs(each, home.dictionary, scene)]
 
         def of(wanted: int) -> tuple[Sequence, ...]:
@@ -113,7 +113,7 @@ def fit(
     The limits are fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
     ones beside them. Quality is measured elsewhere (the gate), on real sequences only.
     """
-    marked = list(zip(synthetic, roles(len(synthetic)), strict=True))
+    marked = list(zip(synthetic, roles(synthetic), strict=True))
     written = [sequence for sequence, role in marked if role == TRAIN]
     unseen = [sequence for sequence, role in marked if role != TRAIN]
     progress = (lambda done, of: on_progress("retraining", done, of)) if on_progress else None

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from edge.core.errors import ArtifactError
-from edge.core.sequences import FIELDS, LENGTH, PAD_DAY, PAD_GAP, Sequence, Step, tokens
-from edge.core.vocabulary import CONTROL_ROWS, FIRST, PAD, TIME_ROWS, UNKNOWN, Vocabulary
+from edge.core.metrics import Foretold
+from edge.core.sequences import DURATIONS, FIELDS, LENGTH, Sequence, Step, own, padding, tokens
+from edge.core.vocabulary import CONTROL_ROWS, FIRST, TIME_ROWS, UNKNOWN, Vocabulary
 
 Floats = NDArray[np.float32]
 # A control the vocabulary does not name was never seen here: ten times less likely than chance over all
 # rows says that it is stranger than anything a trained model finds in a usual day (8.5 nats).
 UNKNOWN_SURPRISE = float(np.log(CONTROL_ROWS * 10))
 _ROWS = 256  # rows a run takes at most: bounds the memory of a run to about 10 MB
-_CONTROL, _TIME = FIELDS.index("control"), FIELDS.index("time")
+_CONTROL, _TIME, _SINCE = (FIELDS.index(name) for name in ("control", "time", "since"))
 _LOAD_ERRORS = (
     state.EPFail,
     state.Fail,
@@ -41,12 +42,14 @@ _LOAD_ERRORS = (
 
 
 class Newest(NamedTuple):
-    """How surprising a sequence's last step is: nats of what and when, and all log-probabilities (-inf: unnamed)."""
+    """How surprising a sequence's last step is: nats of each part, and all log-probabilities (-inf: unnamed)."""
 
     what: float
     when: float
+    duration: float
     what_logprobs: Floats
     when_logprobs: Floats
+    duration_logprobs: Floats
 
 
 class Scorer:
@@ -60,44 +63,45 @@ class Scorer:
         self._predict = _session(model_dir / "predict.onnx", flat, threads)
 
     def surprise(self, sequences: Steps[Sequence]) -> list[Floats]:
-        """Return for each sequence (n, 2): the nats of what and of when of each step, given what came before it.
+        """Return for each sequence (n, 3): the nats of what, when and duration of its own steps, given the past.
 
         As it is lived: what comes after a step is not seen, so a stored sequence scores as it did, or would
-        have, when it happened, and a threshold fitted on stored ones keeps its promise live. An unknown
-        control counts UNKNOWN_SURPRISE. Only the last LENGTH steps are read.
+        have, when it happened, and a threshold fitted on stored ones keeps its promise live. A step that is
+        carried was scored in the sequence before and has no row. An unknown control counts UNKNOWN_SURPRISE.
+        Only the last LENGTH steps are read.
         """
         ids = tokens(sequences, self.vocabulary)
-        lengths = np.array([min(len(sequence), LENGTH) for sequence in sequences], np.int64)
-        rows = np.repeat(np.arange(len(sequences)), lengths)
-        places = np.concatenate([np.arange(length) for length in lengths]) if len(lengths) else rows
-        out = np.empty((len(rows), 2), np.float32)
+        found = [own(sequence) for sequence in sequences]
+        rows = np.repeat(np.arange(len(sequences)), [len(each) for each in found])
+        places = np.array([place for each in found for place in each], np.int64)
+        out = np.empty((len(rows), 3), np.float32)
         for start in range(0, len(rows), _ROWS // 2):
             part = slice(start, start + _ROWS // 2)
             past = ids[rows[part]]
-            past[np.arange(LENGTH) > places[part, None]] = (PAD_DAY, self.vocabulary.pad_time, PAD, PAD, PAD_GAP)
-            what, when = self._hidden(past, places[part])
-            each = np.arange(len(what))
+            past[np.arange(LENGTH) > places[part, None]] = padding(self.vocabulary)
+            hidden = self._hidden(past, places[part])
             truth = ids[rows[part], places[part]]
-            out[part, 0] = -what[each, truth[:, _CONTROL]]
-            out[part, 1] = -when[each, truth[:, _TIME]]
+            each = np.arange(len(truth))
+            for column, (said, field) in enumerate(zip(hidden, (_CONTROL, _TIME, _SINCE), strict=True)):
+                out[part, column] = -said[each, truth[:, field]]
             out[part, 0][truth[:, _CONTROL] == UNKNOWN] = UNKNOWN_SURPRISE
-        return np.split(out, np.cumsum(lengths)[:-1]) if len(lengths) else []
+        return np.split(out, np.cumsum([len(each) for each in found])[:-1]) if found else []
 
     def scores(self, sequences: Steps[Sequence]) -> Floats:
         """Return each sequence's score (n,) in nats: the most surprising step, what and when together.
 
         The maximum, because the mean hides an attack of a single behavior.
         """
-        return np.array([steps.sum(1).max() for steps in self.surprise(sequences)], np.float32)
+        return np.array([steps[:, :2].sum(1).max(initial=0) for steps in self.surprise(sequences)], np.float32)
 
     def newest(self, sequence: Sequence) -> Newest:
         """Return the surprise of the last step alone: two rows, for the fast loop."""
         ids = tokens([sequence], self.vocabulary)
         place = min(len(sequence), LENGTH) - 1
-        what, when = self._hidden(ids, np.array([place]))
-        control, time = ids[0, place, _CONTROL], ids[0, place, _TIME]
-        nats = UNKNOWN_SURPRISE if control == UNKNOWN else -float(what[0, control])
-        return Newest(nats, -float(when[0, time]), what[0], when[0])
+        what, when, duration = (said[0] for said in self._hidden(ids, np.array([place])))
+        control, time, since = (int(ids[0, place, field]) for field in (_CONTROL, _TIME, _SINCE))
+        nats = UNKNOWN_SURPRISE if control == UNKNOWN else -float(what[control])
+        return Newest(nats, -float(when[time]), -float(duration[since]), what, when, duration)
 
     def predict(self, sequence: Sequence, k: int = 10) -> list[tuple[tuple[str, str], float]]:
         """Return the k likeliest next (device, control) pairs and their probabilities, the likeliest first."""
@@ -105,22 +109,27 @@ class Scorer:
         best = np.argsort(-following, kind="stable")[: min(k, len(self.vocabulary.controls))]
         return [(self.vocabulary.controls[row - FIRST], float(np.exp(following[row]))) for row in best]
 
-    def next_ranks(self, sequences: Steps[Sequence]) -> NDArray[np.int64]:
-        """Return the rank (1: the likeliest) of every step's control but the first's, sequence after sequence.
+    def foretold(self, sequences: Steps[Sequence]) -> Foretold:
+        """Return rank and nats of the control of every own step that has one before it, sequence after sequence.
 
-        Equals rank behind (a constant model earns nothing); an unknown control's rank is the number of controls + 1.
+        Equals rank behind (a constant model earns nothing); an unknown control's rank is the number of controls + 1,
+        its nats UNKNOWN_SURPRISE.
         """
         ranks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        nats: list[Floats] = [np.empty(0, np.float32)]
         for start in range(0, len(sequences), _ROWS):
-            ids = tokens(sequences[start : start + _ROWS], self.vocabulary)
-            truth = ids[:, 1:, _CONTROL]
-            rows, places = np.nonzero(truth)
-            control = truth[rows, places]
-            following = self._following(ids)[rows, places]
-            true = following[np.arange(len(rows)), control][:, None]
-            rank = (following[:, FIRST : FIRST + len(self.vocabulary.controls)] >= true).sum(1)
-            ranks.append(np.where(control == UNKNOWN, len(self.vocabulary.controls) + 1, rank))
-        return np.concatenate(ranks)
+            part = sequences[start : start + _ROWS]
+            ids = tokens(part, self.vocabulary)
+            wanted = np.array([(row, place) for row, each in enumerate(part) for place in own(each) if place], np.int64)
+            rows, places = wanted.reshape(-1, 2).T
+            control = ids[rows, places, _CONTROL]
+            following = self._following(ids)[rows, places - 1]
+            true = following[np.arange(len(rows)), control]
+            rank = (following[:, FIRST : FIRST + len(self.vocabulary.controls)] >= true[:, None]).sum(1)
+            unknown = control == UNKNOWN
+            ranks.append(np.where(unknown, len(self.vocabulary.controls) + 1, rank))
+            nats.append(np.where(unknown, np.float32(UNKNOWN_SURPRISE), -true))
+        return Foretold(np.concatenate(ranks), np.concatenate(nats))
 
     def probe(self) -> None:
         """Run a fixed input through both graphs; raises ArtifactError where an output is not finite."""
@@ -129,27 +138,27 @@ class Scorer:
         steps = [Step(day % 7, 3 * day % 24, *pair) for day, pair in enumerate(self.vocabulary.controls[:LENGTH])]
         ids = tokens([tuple(steps)], self.vocabulary)
         try:
-            what, when = self._hidden(ids, np.array([len(steps) - 1]))
+            what, when, duration = self._hidden(ids, np.array([len(steps) - 1]))
             following = self._following(ids)[0, len(steps) - 1]
         except _LOAD_ERRORS as error:
             raise ArtifactError(f"the model does not run: {str(error).splitlines()[0]}") from error
         named = slice(FIRST, FIRST + len(self.vocabulary.controls))
-        if not all(
-            np.isfinite(part).all() for part in (what[0, named], when[0, : self.vocabulary.slots], following[named])
-        ):
+        said = (what[0, named], when[0, : self.vocabulary.slots], duration[0, : DURATIONS - 1], following[named])
+        if not all(np.isfinite(part).all() for part in said):
             raise ArtifactError("the model's output is not finite")
 
-    def _hidden(self, ids: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Hide one place of each row (n, LENGTH, 5), what and when in turn; return log-probabilities there."""
+    def _hidden(self, ids: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+        """Hide one place of each row (n, LENGTH, 6), what, then when; return what is likely there (logarithms)."""
         count = len(ids)
         each = np.arange(count)
         mask = np.zeros((2 * count, LENGTH, 2), np.float32)
         mask[each, places, 0] = 1
         mask[count + each, places, 1] = 1
-        what, when = self._score.run(None, {"tokens": np.concatenate([ids, ids]), "mask": mask})
+        what, when, since = self._score.run(None, {"tokens": np.concatenate([ids, ids]), "mask": mask})
         return (
             _over(what[each, places], range(FIRST, FIRST + len(self.vocabulary.controls)), CONTROL_ROWS),
             _over(when[count + each, places], range(self.vocabulary.slots), TIME_ROWS),
+            _over(since[count + each, places], range(DURATIONS - 1), DURATIONS),
         )
 
     def _following(self, ids: NDArray[np.int64]) -> Floats:

@@ -15,11 +15,12 @@ from edge.core.dictionary import Dictionary
 from edge.core.errors import GenerationError, MessageError
 from edge.core.filters import Sieve, impossible, mended, sift, transitions
 from edge.core.grammar import grammar, reasons
+from edge.core.metrics import Foretold
 from edge.core.prompts import Labels, Prompt, Replies
 from edge.core.proposals import Proposal, proposals
 from edge.core.replies import read_reply
 from edge.core.scenes import Scene
-from edge.core.sequences import LENGTH, Sequence
+from edge.core.sequences import LENGTH, Sequence, own
 from edge.core.vocabulary import Vocabulary
 
 BUDGET = 96  # distinct sequences handed to the language model
@@ -55,8 +56,8 @@ class Scoring(Protocol):
         """Return the k likeliest next (device, control) pairs with their probabilities."""
         ...
 
-    def next_ranks(self, sequences: Items[Sequence]) -> NDArray[np.int64]:
-        """Return the rank of every true next control."""
+    def foretold(self, sequences: Items[Sequence]) -> Foretold:
+        """Return rank and nats of every behavior that has one before it."""
         ...
 
 
@@ -243,13 +244,14 @@ def _outlying(
     lived = set(home.lived())
 
     def mean(sequence: Sequence, surprise: NDArray[np.floating]) -> float:
-        what = [float(nats) for step, nats in zip(sequence, surprise[:, 0], strict=True)
+        steps = (sequence[-LENGTH:][place] for place in own(sequence))
+        what = [float(nats) for step, nats in zip(steps, surprise[:, 0], strict=True)
                 if (step.device, step.control) in lived]  # fmt: skip
         return float(np.mean(what)) if what else 0.0
 
     sample = list(Counter(usual))[-400:]
-    own = [mean(*each) for each in zip(sample, incumbent.surprise(sample), strict=True)]
-    limit = float(np.quantile(own, RECONSTRUCTION_QUANTILE)) + RECONSTRUCTION_SLACK
+    usually = [mean(*each) for each in zip(sample, incumbent.surprise(sample), strict=True)]
+    limit = float(np.quantile(usually, RECONSTRUCTION_QUANTILE)) + RECONSTRUCTION_SLACK
     whole = (mended(each, home.dictionary, target) for each in read)
     distinct = list(dict.fromkeys(each for each in whole if len(each) <= LENGTH))
     found = {each: mean(each, nats) for each, nats in zip(distinct, incumbent.surprise(distinct), strict=True)}

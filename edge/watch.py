@@ -7,7 +7,6 @@ score, never a behavior.
 from collections import deque
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -19,7 +18,7 @@ from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
 from edge.core.events import CLOCK_SET, Event, Message
 from edge.core.gate import Trial
-from edge.core.sequences import LENGTH, Sequence, belongs, step_of
+from edge.core.sequences import Sequence, Window
 from edge.core.verdicts import UNUSUAL, Alert, Verdict, judge
 
 RECENT = 100  # finished sequences the drift of the scores is judged on
@@ -47,25 +46,6 @@ class Recording(Protocol):
     def add_alert(self, alert: Alert) -> int:
         """Keep an alert; return its id."""
         ...
-
-
-@dataclass
-class Window:
-    """The sequence that is being lived: its steps, when it began, when it was last heard, and whether it alarmed."""
-
-    steps: Sequence = ()
-    first: float = float("-inf")
-    last: float = float("-inf")
-    alarmed: bool = False
-
-    def extended(self, behavior: Behavior, zone: tzinfo) -> "Window":
-        """Return the window with a behavior in it, or a new one where the behavior does not belong."""
-        step = step_of(behavior, zone)
-        # A clock set back by more than an hour begins anew; less is two devices' clocks apart.
-        backwards = behavior.time < self.last - 3600
-        if backwards or len(self.steps) == LENGTH or not belongs(self.first, self.last, behavior.time):
-            return Window((step,), behavior.time, behavior.time)
-        return Window((*self.steps, step), self.first, max(self.last, behavior.time), self.alarmed)
 
 
 class Watch:
@@ -127,7 +107,7 @@ class Watch:
         """Put a durable behavior into its sequence, score it, and alert where it is unusual."""
         before = self.window
         self.window = before.extended(behavior, self._zone)
-        if len(self.window.steps) == 1 and before.steps:
+        if self.window.begun() and before.steps:
             self._finish(before)
         model = self.model
         if model is None:
@@ -162,10 +142,10 @@ class Watch:
     def _verdict(self, model: Model, steps: Sequence, *, silent: bool) -> Verdict:
         newest = model.scorer.newest(steps)
         expected: list[tuple[tuple[str, str], float]] = []
-        if model.limits.score(newest.what, newest.when) > UNUSUAL and not silent and len(steps) > 1:
+        if model.limits.score(newest[:3]) > UNUSUAL and not silent and len(steps) > 1:
             expected = model.scorer.predict(steps[:-1], 3)
         dictionary = Dictionary(self.devices, ())
-        surprise = (newest.what, newest.when)
+        surprise = (newest.what, newest.when, newest.duration)
         return judge(steps[-1], surprise, model.limits, dictionary=dictionary, expected=expected, silent=silent)
 
     def _finish(self, window: Window) -> None:

@@ -19,7 +19,7 @@ from tests import homes
 lived = st.lists(st.sampled_from(homes.sequences(60)), min_size=1, max_size=80)
 scores = st.lists(st.floats(0, 50), min_size=1, max_size=200).map(np.array)
 nats = st.lists(st.tuples(st.floats(1, 50), st.floats(1, 50)), min_size=1, max_size=100).map(np.array)
-LIMITS = Limits(8.0, 4.0, 0.05, 100)
+LIMITS = Limits(8.0, 4.0, 8.0, 0.05, 100)
 
 
 def surprises(values):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from edge.core.calibration import Limits
 from edge.core.filters import Sieve
+from edge.core.metrics import Foretold
 from edge.core.vocabulary import Vocabulary
 from tests import changes, homes
 from trainer.evaluate import figures, run, scene_shift, text
@@ -32,10 +33,11 @@ class Oracle:
         self._scores, self._ranks = scores, ranks
 
     def surprise(self, sequences):
-        return [np.full((len(each), 2), self._scores(each), np.float64) for each in sequences]
+        return [np.full((len(each), 3), self._scores(each), np.float64) for each in sequences]
 
-    def next_ranks(self, sequences):
-        return np.array([self._ranks(step) for each in sequences for step in each[1:]])
+    def foretold(self, sequences):
+        ranks = np.array([self._ranks(step) for each in sequences for step in each[1:]])
+        return Foretold(ranks, np.zeros(len(ranks), np.float32))
 
 
 # ---- figures
@@ -65,7 +67,7 @@ def test_average_precision_is_the_area_under_every_threshold(normal, anomalous):
 def test_the_truth_scores_one(small):
     oracle = Oracle(lambda each: float(any(step.device == "heat1" for step in each)), lambda _: 1)
     heated = [each for each in small.attack if any(step.device == "heat1" for step in each)]
-    told = figures.system(oracle, Limits(0.5, 0.5, 0.05, 9), small.normal, heated)
+    told = figures.system(oracle, Limits(0.5, 0.5, 0.5, 0.05, 9), small.normal, heated)
     assert told == {"auroc": 1.0, "ap": 1.0, "f1": 1.0, "fpr": 0.0, "recall": 1.0}
     assert set(figures.prediction(oracle, small.normal).values()) == {1.0}
 

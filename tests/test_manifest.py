@@ -47,7 +47,7 @@ SMALL = SlotManifest(
     model_version=1,
     sha256="0" * 64,
     vocabulary=Vocabulary(slots=8).grown([("lamp", "switch on"), ("lamp", "switch off"), ("Küche", "an")]),
-    limits=Limits(7.5, 3.5, 0.01, 120),
+    limits=Limits(7.5, 3.5, 4.5, 0.01, 120),
     metrics={"auroc": 0.9},
     origin="learned",
     steps=600,

@@ -66,7 +66,7 @@ def test_many_at_once_are_as_one_by_one(scorer: Scorer) -> None:
         np.testing.assert_allclose(scorer.surprise([one])[0], steps, atol=1e-4)
     np.testing.assert_allclose(scorer.scores(sequences), [steps.sum(1).max() for steps in together], atol=1e-5)
     assert scorer.surprise([]) == []
-    assert scorer.scores([]).shape == scorer.next_ranks([]).shape == (0,)
+    assert scorer.scores([]).shape == scorer.foretold([]).ranks.shape == (0,)
 
 
 def test_newest_is_the_last_step(scorer: Scorer) -> None:
@@ -96,7 +96,7 @@ def test_ranks_agree_with_predictions_and_see_nothing_of_the_future(scorer: Scor
         for place in range(1, len(steps)):
             likely = [pair for pair, _ in scorer.predict(steps[:place])]
             expected.append(1 + likely.index((steps[place].device, steps[place].control)))
-    assert scorer.next_ranks(sequences).tolist() == expected
+    assert scorer.foretold(sequences).ranks.tolist() == expected
     assert hit_rate(expected) == 1
     assert hit_rate([1, 2, 11, 12]) == 0.5
     assert hit_rate([]) == 0
@@ -108,7 +108,7 @@ def test_what_was_never_seen_is_surprising(scorer: Scorer) -> None:
     assert what == pytest.approx(UNKNOWN_SURPRISE)
     assert np.isfinite(when)
     assert scorer.newest(steps).what == pytest.approx(UNKNOWN_SURPRISE)
-    assert scorer.next_ranks([steps])[-1] == len(PAIRS) + 1
+    assert scorer.foretold([steps]).ranks[-1] == len(PAIRS) + 1
 
 
 def test_spare_rows_change_nothing() -> None:

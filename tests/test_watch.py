@@ -9,14 +9,15 @@ from edge.adapt import Model
 from edge.core.calibration import Limits
 from edge.core.errors import StoreError
 from edge.core.events import Message
+from edge.core.sequences import Window
 from edge.core.vocabulary import Vocabulary
 from edge.dialects import Dialects, dialect
 from edge.scorer import Newest
 from edge.store import Store
-from edge.watch import Watch, Window
+from edge.watch import Watch
 from tests import homes
 
-LIMITS = Limits(5.0, 5.0, 0.05, 100)
+LIMITS = Limits(5.0, 5.0, 5.0, 0.05, 100)
 
 
 class Fixed:

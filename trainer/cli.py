@@ -39,7 +39,7 @@ def behavior_lm(
 
 @app.command("export-detector")
 def export_detector(
-    out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/detector/1"),
+    out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/detector/2"),
     seed: Annotated[int, typer.Option(help="Chance: the parameters every home starts from.")] = 0,
 ) -> None:
     """Export the compact network as ONNX graphs; fails where ONNX and torch disagree."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor
 
-from edge.core.sequences import DAYS, GAPS, LENGTH
+from edge.core.sequences import DAYS, DURATIONS, FIELDS, LENGTH
 from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, PAD, TIME_ROWS
 
 WIDTH, BLOCKS, HEADS, FEED = 64, 2, 4, 256
@@ -31,7 +31,8 @@ def _shapes() -> dict[str, tuple[int, ...]]:
         "embed.time": (TIME_ROWS, WIDTH),
         "embed.device": (DEVICE_ROWS, WIDTH),
         "embed.control": (CONTROL_ROWS, WIDTH),
-        "embed.gap": (GAPS, WIDTH),
+        "embed.gap": (DURATIONS, WIDTH),
+        "embed.since": (DURATIONS, WIDTH),
         "embed.place": (LENGTH, WIDTH),
         "embed.hidden_what": (WIDTH,),
         "embed.hidden_when": (WIDTH,),
@@ -58,6 +59,8 @@ def _shapes() -> dict[str, tuple[int, ...]]:
         "what.bias": (CONTROL_ROWS,),
         "when.weight": (TIME_ROWS, WIDTH),
         "when.bias": (TIME_ROWS,),
+        "since.weight": (DURATIONS, WIDTH),
+        "since.bias": (DURATIONS,),
         "next.weight": (CONTROL_ROWS, WIDTH),
         "next.bias": (CONTROL_ROWS,),
     }
@@ -77,7 +80,7 @@ def initial(seed: int) -> Tensor:
             return torch.ones(shape)
         if name.endswith(("shift", "bias")):
             return torch.zeros(shape)
-        table = name.startswith(("embed", "what", "when", "next"))
+        table = name.startswith(("embed", "what", "when", "since", "next"))
         drawn = chance.standard_normal(shape, np.float32)
         return torch.from_numpy(drawn) * (0.02 if table else 1 / math.sqrt(shape[-1]))
 
@@ -95,10 +98,12 @@ def named(tensors: list[Tensor]) -> dict[str, Tensor]:
 
 
 def _embed(p: Mapping[str, Tensor], tokens: Tensor, mask: Tensor | None) -> Tensor:
-    """Embed tokens (B, LENGTH, 5); mask (B, LENGTH, 2) hides what and when. Returns (B, LENGTH, WIDTH)."""
-    day, time, device, control, gap = (
-        F.embedding(tokens[:, :, field], p[f"embed.{name}"])
-        for field, name in enumerate(("day", "time", "device", "control", "gap"))
+    """Embed tokens (B, LENGTH, 6); mask (B, LENGTH, 2) hides what and when. Returns (B, LENGTH, WIDTH).
+
+    How long since a device's last act would tell both which device and what time it is: either mask hides it.
+    """
+    day, time, device, control, gap, since = (
+        F.embedding(tokens[:, :, field], p[f"embed.{name}"]) for field, name in enumerate(FIELDS)
     )
     what, when = device + control, time + gap
     if mask is None:
@@ -107,7 +112,8 @@ def _embed(p: Mapping[str, Tensor], tokens: Tensor, mask: Tensor | None) -> Tens
         hide_what, hide_when = mask[:, :, :1], mask[:, :, 1:]
         what = what * (1 - hide_what) + p["embed.hidden_what"] * hide_what
         when = when * (1 - hide_when) + p["embed.hidden_when"] * hide_when
-    return day + what + when + p["embed.place"]
+        since = since * (1 - hide_what) * (1 - hide_when)
+    return day + what + when + since + p["embed.place"]
 
 
 def _attention_bias(tokens: Tensor, *, causal: bool) -> Tensor:
@@ -139,11 +145,11 @@ def _head(p: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
     return torch.log_softmax(F.linear(x, p[f"{name}.weight"], p[f"{name}.bias"]), -1)
 
 
-def score(flat: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities of what (B, LENGTH, CONTROL_ROWS) and when (B, LENGTH, TIME_ROWS) lies at each place."""
+def score(flat: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-probabilities of what (B, LENGTH, CONTROL_ROWS), when (.., TIME_ROWS) and since (.., DURATIONS)."""
     p = named(pieces(flat))
     x = _blocks(p, _embed(p, tokens, mask), _attention_bias(tokens, causal=False))
-    return _head(p, "what", x), _head(p, "when", x)
+    return _head(p, "what", x), _head(p, "when", x), _head(p, "since", x)
 
 
 def predict(flat: Tensor, tokens: Tensor) -> Tensor:
@@ -152,16 +158,21 @@ def predict(flat: Tensor, tokens: Tensor) -> Tensor:
     return _head(p, "next", _blocks(p, _embed(p, tokens, None), _attention_bias(tokens, causal=True)))
 
 
-def _entropy(log_probability: Tensor, target: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean cross-entropy (nats) over places, each counted `counts` times."""
-    picked = log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    return -(picked * counts).sum() / counts.sum().clamp(min=1e-6)
+def _nats(log_probability: Tensor, target: Tensor) -> Tensor:
+    """Return how surprising each target is, nats."""
+    return -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
 
-def objective(p: Mapping[str, Tensor], tokens: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-    """Return the loss: hidden what + hidden when + next control, in nats, sequences weighted by `weight` (B,).
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean over places, each counted `counts` times."""
+    return (values * counts).sum() / counts.sum().clamp(min=1e-6)
 
-    Both passes run as one batch of 2 B rows: half the operators, and the same sums.
+
+def objective(p: Mapping[str, Tensor], tokens: Tensor, mask: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss: hidden what, when and duration, and next control, in nats; sequences weighted by `weight` (B,).
+
+    And the nats of what at every place (B, LENGTH): they guide what is hidden next. Both passes run as one batch of
+    2 B rows: half the operators, and the same sums.
     """
     x = torch.cat([_embed(p, tokens, mask), _embed(p, tokens, None)])
     bias = torch.cat([_attention_bias(tokens, causal=False), _attention_bias(tokens, causal=True)])
@@ -169,26 +180,30 @@ def objective(p: Mapping[str, Tensor], tokens: Tensor, mask: Tensor, weight: Ten
     both, causal = seen[: tokens.shape[0]], seen[tokens.shape[0] :, :-1]  # a chunk() would freeze the batch in tracing
     control = tokens[:, :, 3]
     counts = (control != PAD).to(weight.dtype) * weight[:, None]
-    what = _entropy(_head(p, "what", both), control, counts * mask[:, :, 0])
-    when = _entropy(_head(p, "when", both), tokens[:, :, 1], counts * mask[:, :, 1])
-    following = _entropy(_head(p, "next", causal), control[:, 1:], counts[:, 1:])
-    return what + when + following
+    nats = _nats(_head(p, "what", both), control)
+    what = _mean(nats, counts * mask[:, :, 0])
+    when = _mean(
+        _nats(_head(p, "when", both), tokens[:, :, 1]) + _nats(_head(p, "since", both), tokens[:, :, 5]),
+        counts * mask[:, :, 1],
+    )
+    following = _mean(_nats(_head(p, "next", causal), control[:, 1:]), counts[:, 1:])
+    return what + when + following, nats
 
 
 def train_step(  # noqa: PLR0917  # the inputs of a graph are a list
     flat: Tensor, m: Tensor, v: Tensor, step: Tensor, lr: Tensor, tokens: Tensor, mask: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Run forward, backward and AdamW once; return the new flat, m, v, step and the loss before the update.
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Run forward, backward and AdamW once; return the new flat, m, v, step, the loss before it and the nats of what.
 
     The gradient is taken by piece: by the flat vector it would be one full-size addition per tensor.
     Adam's epsilon is scaled instead of added as it stands: the ONNX exporter takes `x + 1e-8` for `x + 0`.
     """
     tensors = [part.detach().requires_grad_() for part in pieces(flat)]
-    loss = objective(named(tensors), tokens, mask, weight)
+    loss, nats = objective(named(tensors), tokens, mask, weight)
     gradient = torch.cat([part.reshape(-1) for part in torch.autograd.grad(loss, tensors)])
     step = step + 1
     m = m * BETA1 + gradient * (1 - BETA1)
     v = v * BETA2 + gradient * gradient * (1 - BETA2)
     root = torch.sqrt(1 - BETA2**step)
     move = m * (lr * root / (1 - BETA1**step)) / (torch.sqrt(v) + root * EPSILON)
-    return flat * (1 - lr * WEIGHT_DECAY) - move, m, v, step, loss.detach()
+    return flat * (1 - lr * WEIGHT_DECAY) - move, m, v, step, loss.detach(), nats.detach()

@@ -1,9 +1,10 @@
 """The compact network to three ONNX graphs and a manifest; refuses to finish where ONNX and torch disagree.
 
-score.onnx        tokens, mask -> what, when     log-probabilities; weights in one external initializer, `flat`
-predict.onnx      tokens -> next                 the same
-train_step.onnx   flat, m, v, step, lr, tokens, mask, weight -> flat_out, m_out, v_out, step_out, loss
+score.onnx        tokens, mask -> what, when, since   log-probabilities; weights in one external initializer, `flat`
+predict.onnx      tokens -> next                the same
+train_step.onnx   flat, m, v, step, lr, tokens, mask, weight -> flat_out, m_out, v_out, step_out, loss, nats
 initial.npy       where a home's training starts
+layout.json       each tensor's offset and shape in the flat vector: what the hub must know to add a device
 
 The inference graphs hold no weights. The hub supplies `flat` with one add_external_initializers call, which
 ONNX Runtime makes before it optimizes, so the splits fold away at load; a graph loaded without it, or with
@@ -12,11 +13,13 @@ Exported with the weights as constants, equal tensors would be merged and could 
 """
 
 import hashlib
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +30,19 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from edge.core.manifest import ModelManifest, NetworkSizes
-from edge.core.sequences import DAYS, GAPS, LENGTH
+from edge.core.sequences import DAYS, DURATIONS, LENGTH
 from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, TIME_ROWS
 from trainer import detector
 from trainer.parity import ExportError, check, example
 
 OPSET = 18  # 17 does not load (Split num_outputs); 18 runs on every onnxruntime since 1.18
-NAME, VERSION = "detector", 1
+NAME, VERSION = "detector", 2
 _BATCH = 63  # equal to no size of the network, so that no constant is taken for the batch
 _STATE = ("flat", "m", "v", "step")
 
 
 class _Score(torch.nn.Module):
-    def forward(
-        self, flat: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, flat: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return detector.score(flat, tokens, mask)
 
 
@@ -61,6 +62,7 @@ def export(directory: Path, seed: int) -> tuple[ModelManifest, dict[str, float]]
     np.save(initial, detector.initial(seed).numpy(), allow_pickle=False)
     files = {name: graph.SerializeToString(deterministic=True) for name, graph in graphs.items()}
     files["initial.npy"] = initial.getvalue()
+    files["layout.json"] = (json.dumps(layout(), indent=1) + "\n").encode()
     manifest = ModelManifest(
         name=NAME,
         version=VERSION,
@@ -74,7 +76,7 @@ def export(directory: Path, seed: int) -> tuple[ModelManifest, dict[str, float]]
             times=TIME_ROWS,
             devices=DEVICE_ROWS,
             controls=CONTROL_ROWS,
-            gaps=GAPS,
+            durations=DURATIONS,
         ),
         parameters=detector.COUNT,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
@@ -87,13 +89,22 @@ def export(directory: Path, seed: int) -> tuple[ModelManifest, dict[str, float]]
     return manifest, differences
 
 
+def layout() -> dict[str, list[Any]]:
+    """Return offset and shape of every tensor in the flat vector, by name."""
+    ends = list(accumulate(detector.SIZES))
+    return {
+        name: [end - size, list(shape)]
+        for (name, shape), size, end in zip(detector.SHAPES.items(), detector.SIZES, ends, strict=True)
+    }
+
+
 def build() -> dict[str, onnx.ModelProto]:
     """Trace the three graphs; unchecked."""
     one = example(_BATCH, 0)
     tokens, mask, weight = one.tensors()
     flat = detector.initial(0)
     with _quiet():
-        score = _trace(_Score(), {"flat": flat, "tokens": tokens, "mask": mask}, ["what", "when"])
+        score = _trace(_Score(), {"flat": flat, "tokens": tokens, "mask": mask}, ["what", "when", "since"])
         predict = _trace(_Predict(), {"flat": flat, "tokens": tokens}, ["next"])
         inputs = {
             "flat": flat,
@@ -107,7 +118,7 @@ def build() -> dict[str, onnx.ModelProto]:
         }
         # Neither torch.export nor torch.onnx takes a function that differentiates; make_fx first makes it plain.
         plain = make_fx(detector.train_step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs.values())
-        step = _trace(plain, inputs, [*(f"{name}_out" for name in _STATE), "loss"])
+        step = _trace(plain, inputs, [*(f"{name}_out" for name in _STATE), "loss", "nats"])
     return {
         "score.onnx": _weights_outside(score),
         "predict.onnx": _weights_outside(predict),

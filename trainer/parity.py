@@ -9,7 +9,7 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from edge.core.sequences import DAYS, GAPS, LENGTH, PAD_DAY, PAD_GAP
+from edge.core.sequences import DAYS, DURATIONS, LENGTH, PAD_DAY, PAD_DURATION
 from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST, PAD, TIME_ROWS
 from trainer import detector
 
@@ -27,7 +27,7 @@ class ExportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One batch: tokens (B, LENGTH, 5), mask (B, LENGTH, 2), weight (B,)."""
+    """One batch: tokens (B, LENGTH, 6), mask (B, LENGTH, 2), weight (B,)."""
 
     tokens: NDArray[np.int64]
     mask: NDArray[np.float32]
@@ -45,11 +45,11 @@ class Example:
 def example(batch: int, seed: int) -> Example:
     """Make a batch with every kind of place in it: padded, unknown, hidden, of differing weight."""
     chance = np.random.default_rng(seed)
-    rows = (DAYS, TIME_ROWS - 1, DEVICE_ROWS, CONTROL_ROWS, GAPS - 1)
+    rows = (DAYS, TIME_ROWS - 1, DEVICE_ROWS, CONTROL_ROWS, DURATIONS - 1, DURATIONS - 1)
     tokens = np.stack([chance.integers(0, count, (batch, LENGTH)) for count in rows], -1)
     tokens[..., 2:4] = np.maximum(tokens[..., 2:4], FIRST - 1)
     padded = np.arange(LENGTH) >= chance.integers(1, LENGTH + 1, (batch, 1))
-    tokens[padded] = (PAD_DAY, TIME_ROWS - 1, PAD, PAD, PAD_GAP)
+    tokens[padded] = (PAD_DAY, TIME_ROWS - 1, PAD, PAD, PAD_DURATION, PAD_DURATION)
     mask = ((chance.random((batch, LENGTH, 2)) < 0.3) & ~padded[..., None]).astype(np.float32)
     mask[:, 0] = 1
     return Example(tokens, mask, chance.uniform(0.2, 1, batch).astype(np.float32))
@@ -93,7 +93,7 @@ def _check_outputs(graphs: Mapping[str, onnx.ModelProto], flat: torch.Tensor, se
             *score.run(None, {"tokens": one.tokens, "mask": one.mask}),
             *predict.run(None, {"tokens": one.tokens}),
         ]
-        for name, mine, theirs in zip(("what", "when", "next"), got, expected, strict=True):
+        for name, mine, theirs in zip(("what", "when", "since", "next"), got, expected, strict=True):
             if mine.shape != tuple(theirs.shape):
                 raise ExportError(f"{name}: shape {mine.shape} for a batch of {batch}")
             worst = max(worst, _difference(name, mine, theirs.numpy(), _OUTPUT))
@@ -127,7 +127,7 @@ def _onnx_steps(graph: onnx.ModelProto, flat: NDArray[np.float32], examples: lis
     state = [flat, np.zeros_like(flat), np.zeros_like(flat), np.zeros((), np.float32)]
     for one in examples:
         named = dict(zip(("flat", "m", "v", "step"), state, strict=True))
-        *state, loss = run.run(None, {**named, "lr": np.array(_LR, np.float32), **one.feed()})
+        *state, loss, _ = run.run(None, {**named, "lr": np.array(_LR, np.float32), **one.feed()})
         yield loss, state[1], state[0]
 
 
@@ -143,7 +143,7 @@ def _torch_steps(flat: torch.Tensor, examples: list[Example]) -> Iterator[Step]:
     )
     for one in examples:
         optimizer.zero_grad()
-        loss = detector.objective(detector.named(detector.pieces(parameters)), *one.tensors())
+        loss, _ = detector.objective(detector.named(detector.pieces(parameters)), *one.tensors())
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         assert parameters.grad is not None

@@ -14,32 +14,40 @@ from numpy.typing import NDArray
 from edge.core.errors import EdgeError
 
 MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own sequences
-MIN_ALPHA = 0.001
-SCALE = 0.95  # the quantile that makes what and when comparable
+MIN_ALPHA = 0.0001
+SCALE = 0.95  # the quantile that makes the parts comparable
 LEAST = 0.05  # nats; a limit of nothing would call every other hour unusual
+PARTS = ("what", "when", "duration")
+TAIL = 0.1  # the share of the highest scores whose shape says what lies beyond them
+MOST_HEAVY = 0.5  # the tail's shape parameter at most: a home's few oddest hours must not lift the limit out of reach
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How surprising what is done, and when, may be, in nats; `alpha` of normal sequences are beyond, seen on `n`.
+    """How surprising each part of a behavior may be, in nats; `alpha` of normal sequences are beyond, seen on `n`.
 
-    Each of the two on its own scale: which rare thing people do is always a surprise, at which hour hardly ever, and
-    in a sum the first would drown the second.
+    Each on its own scale: which rare thing people do is always a surprise, at which hour hardly ever, and in a sum the
+    first would drown the second.
     """
 
     what: float
     when: float
+    duration: float
     alpha: float
     n: int
 
-    def score(self, what: float, when: float) -> float:
-        """Return how many times its limit the odder of the two is; above 1 is unusual."""
-        return max(what / self.what, when / self.when)
+    def ratios(self, surprise: Items[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how many times its limit each part (..., 3) is."""
+        ratios: NDArray[np.float64] = np.asarray(surprise, np.float64) / np.array([self.what, self.when, self.duration])
+        return ratios
+
+    def score(self, surprise: Items[float] | NDArray[np.floating]) -> float:
+        """Return how many times its limit the oddest part of one behavior (3,) is; above 1 is unusual."""
+        return float(self.ratios(surprise).max())
 
     def scores(self, surprise: Items[NDArray[np.floating]]) -> NDArray[np.float64]:
-        """Return each sequence's score (n,): that of its oddest step. `surprise`: (steps, 2) nats a sequence."""
-        scale = np.array([self.what, self.when])
-        return np.array([float((steps / scale).max()) for steps in surprise])
+        """Return each sequence's score (n,): that of its oddest own step. `surprise`: (steps, 3) nats a sequence."""
+        return np.array([float(self.ratios(steps).max(initial=0.0)) for steps in surprise])
 
 
 def alpha_for(alarms_per_week: float, sequences_per_week: float) -> float:
@@ -52,20 +60,50 @@ def calibrate(
 ) -> Limits:
     """Fit the limits on the surprise of normal sequences the model has not seen; raises EdgeError for none.
 
-    `surprise`: (steps, 2) nats a sequence, of what and of when. `weight` (n,): how much of the days to come each
-    sequence stands for, by default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). The
-    two scales are the SCALE quantiles of the same sequences; their common factor is conformal.
+    `surprise`: (steps, 3) nats a sequence. `weight` (n,): how much of the days to come each sequence stands for, by
+    default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). The scales are the SCALE
+    quantiles of the same sequences; their common factor is conformal where there are enough sequences to tell one
+    in 1/alpha. Where there are not, the tail is continued: the guarantee then is that of the highest score seen,
+    one in n + 1, and what lies beyond is an estimate.
     """
-    highest = np.array([steps.max(0) for steps in surprise]).reshape(-1, 2)
-    whole = np.array([bool(np.isfinite(steps).all()) for steps in surprise], bool)
+    seen = [steps for steps in surprise if len(steps)]
+    highest = np.array([steps.max(0) for steps in seen]).reshape(-1, len(PARTS))
+    whole = np.isfinite(highest).all(1)
     most = highest[whole]
     if not len(most):
         raise EdgeError("no sequence to calibrate on")
-    share = np.ones(len(most)) if weight is None else np.asarray(weight, np.float64)[whole]
-    scale = np.maximum([_reached(most[:, part], share, SCALE) for part in (0, 1)], LEAST)
+    given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
+    share = given[[len(steps) > 0 for steps in surprise]][whole]
+    scale = np.maximum([_reached(part, share, SCALE) for part in most.T], LEAST)
+    scores = (most / scale).max(1)
     # One more sequence, that of the day to come, weighs as an average one and lies above all.
-    factor = _reached((most / scale).max(1), share, (1 - alpha) * (1 + share.mean() / share.sum()))
-    return Limits(float(scale[0] * factor), float(scale[1] * factor), alpha, len(most))
+    level = (1 - alpha) * (1 + share.mean() / share.sum())
+    factor = _reached(scores, share, level) if level <= 1 else _beyond(scores, share, alpha)
+    what, when, duration = (float(part) for part in scale * factor)
+    return Limits(what, when, duration, alpha, len(most))
+
+
+def _beyond(scores: NDArray[np.floating], share: NDArray[np.float64], alpha: float) -> float:
+    """Return the score a share alpha lies beyond, where it is above all that was seen.
+
+    Peaks over threshold: the excesses over a high quantile follow a generalized Pareto distribution (Pickands 1975;
+    for streams Siffer et al., KDD 2017), here fitted by probability-weighted moments (Hosking and Wallis 1987).
+    """
+    base = _reached(scores, share, 1 - TAIL)
+    above = scores > base
+    excess, part = scores[above] - base, share[above]
+    tail = float(part.sum() / share.sum())
+    if len(excess) < 5 or tail <= alpha:
+        return float(scores.max())
+    order = np.argsort(excess)
+    excess, part = excess[order], part[order] / part.sum()
+    mean = float((excess * part).sum())
+    lower = float((excess * part * (1 - np.cumsum(part) + part / 2)).sum())  # E[X (1 - F(X))]
+    heavy = float(np.clip(2 - mean / max(mean - 2 * lower, 1e-9), -0.5, MOST_HEAVY))
+    spread = mean * (1 - heavy)
+    times = tail / alpha
+    far = spread * (math.log(times) if abs(heavy) < 1e-6 else (times**heavy - 1) / heavy)
+    return float(max(scores.max(), base + far))
 
 
 def _reached(values: NDArray[np.floating], share: NDArray[np.floating], level: float) -> float:

@@ -6,18 +6,19 @@ behavior comes at the wrong moment, or another control stands in its place.
 """
 
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.metrics import Metrics
-from edge.core.sequences import LENGTH, Sequence, Step
+from edge.core.sequences import LENGTH, Sequence
 
 TRAIN, CALIBRATE, MEASURE = 0, 1, 2
 MIN_HELD_OUT = 10  # real sequences under which the gate can say nothing
 AUROC_SLACK = 0.05  # within chance for the sizes a home has
 RATE_SLACK = 0.05
+FLICKER = 5.0  # seconds between two acts of a device that flickers
 PROBATION_SEQUENCES = 30
 PROBATION_DAYS = 3.0
 
@@ -83,19 +84,22 @@ def probation(trials: Items[Trial]) -> Decision | None:
     return Decision(True, (f"stays: {told}",))
 
 
-def roles(count: int) -> NDArray[np.int8]:
-    """Return what each of `count` sequences, in order of time, is for: TRAIN, CALIBRATE or MEASURE.
+def roles(sequences: Items[Sequence]) -> NDArray[np.int8]:
+    """Return what each sequence, in order of time, is for: TRAIN, CALIBRATE or MEASURE.
 
-    One of every eight calibrates and one measures, drawn within each eight: a fixed place would always
-    fall on the same habit of a regular day. The draw of an earlier eight never changes as a home lives on.
+    One of every eight runs calibrates and one measures, whole, for the sequences of one run share behaviors. They
+    are drawn within each eight: a fixed place would always fall on the same habit of a regular day. The draw of an
+    earlier eight never changes as a home lives on.
     """
-    blocks = -(-count // 8)
+    run = np.cumsum([not (sequence and sequence[0].carried) for sequence in sequences], dtype=np.int64)
+    blocks = -(-int(run[-1] + 1) // 8) if len(run) else 0
     rng = np.random.default_rng(8)
     order = np.argsort(rng.random((blocks, 8)), axis=1)
     marks = np.full((blocks, 8), TRAIN, np.int8)
     marks[order == 0] = CALIBRATE
     marks[order == 1] = MEASURE
-    return marks.reshape(-1)[:count]
+    found: NDArray[np.int8] = marks.reshape(-1)[run - int(run[0])] if len(run) else marks.reshape(-1)
+    return found
 
 
 def inject(sequences: Items[Sequence], pairs: Items[tuple[str, str]], seed: int) -> list[Sequence]:
@@ -106,18 +110,21 @@ def inject(sequences: Items[Sequence], pairs: Items[tuple[str, str]], seed: int)
 
 def _anomaly(kind: int, sequence: Sequence, pairs: Items[tuple[str, str]], rng: np.random.Generator) -> Sequence:
     steps = list(sequence)
-    place = int(rng.integers(len(steps)))
+    own = [place for place, step in enumerate(steps) if not step.carried] or list(range(len(steps)))
+    place = own[int(rng.integers(len(own)))]
     step = steps[place]
-    if kind == 0:  # the device flickers
-        steps[place : place + 1] = [step] * 6
+    if kind == 0:  # the device flickers, seconds apart where seconds are known
+        again = step if step.gap is None else replace(step, gap=FLICKER, since=FLICKER)
+        steps[place : place + 1] = [step, *[again] * 5]
     elif kind == 1 and len(set(steps)) > 2:  # the order is wrong, the clock goes on
         shuffled = [(each.device, each.control) for each in steps]
         rng.shuffle(shuffled)
-        steps = [Step(each.day, each.hour, *pair) for each, pair in zip(steps, shuffled, strict=True)]
+        steps = [replace(each, device=pair[0], control=pair[1]) for each, pair in zip(steps, shuffled, strict=True)]
     elif kind == 2:  # the right behavior at the wrong moment, half a day off
         shift = int(rng.integers(9, 16))
-        steps = [Step(each.day, (each.hour + shift) % 24, each.device, each.control) for each in steps]
+        steps = [replace(each, hour=(each.hour + shift) % 24) for each in steps]
     else:  # another control in its place
         others = [pair for pair in pairs if pair != (step.device, step.control)] or [(step.device, "?")]
-        steps[place] = Step(step.day, step.hour, *others[int(rng.integers(len(others)))])
+        device, control = others[int(rng.integers(len(others)))]
+        steps[place] = replace(step, device=device, control=control)
     return tuple(steps[:LENGTH])

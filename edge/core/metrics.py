@@ -1,6 +1,7 @@
 """How good scores are at telling anomalies from normals."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,13 @@ class Metrics:
     nll: float
     normals: int
     anomalies: int
+
+
+class Foretold(NamedTuple):
+    """How well behaviors were foretold: each one's rank (1: the likeliest) and its nats, (m,)."""
+
+    ranks: NDArray[np.int64]
+    nats: NDArray[np.float32]
 
 
 def auroc(normal: NDArray[np.floating], anomalous: NDArray[np.floating]) -> float:

@@ -128,7 +128,7 @@ def valid_runs(sequence: Sequence, dictionary: Dictionary, scene: Scene) -> list
             runs[-1].append(step)
         elif runs[-1]:
             runs.append([])
-    return [tuple(run) for run in runs if run]
+    return [tuple(run) for run in runs if not all(step.carried for step in run)]
 
 
 def possible(dictionary: Dictionary, scene: Scene) -> list[tuple[str, str]]:

@@ -41,7 +41,7 @@ class Alert:
 
 def judge(
     step: Step,
-    surprise: tuple[float, float],
+    surprise: tuple[float, float, float],
     limits: Limits,
     *,
     dictionary: Dictionary,
@@ -49,11 +49,12 @@ def judge(
     silent: bool,
 ) -> Verdict:
     """Judge the newest behavior. `expected`: the most probable instead; `silent`: already told."""
-    score = limits.score(*surprise)
+    score = limits.score(surprise)
     if score <= UNUSUAL:
         return Verdict(False, False, score)
-    relative = surprise[0] / limits.what, surprise[1] / limits.when
-    return Verdict(True, not silent, score, explain(step, relative, dictionary, expected))
+    relative = limits.ratios(surprise)
+    told = float(relative[0]), float(relative[1:].max())
+    return Verdict(True, not silent, score, explain(step, told, dictionary, expected))
 
 
 def explain(

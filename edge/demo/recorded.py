@@ -9,7 +9,7 @@ from typing import Any
 from edge.core.behaviors import Behavior
 from edge.core.dictionary import DatasetNames
 from edge.core.errors import MessageError, SettingsError
-from edge.core.sequences import MAX_GAP, Sequence, split
+from edge.core.sequences import MAX_GAP, Sequence, own, split
 from edge.sections import Home
 
 START = datetime(2025, 1, 6, tzinfo=UTC)  # a Monday; the data sets are undated
@@ -55,8 +55,8 @@ def _simulated(directory: Path, scene: str | None) -> Recorded:
     attacked: list[Sequence] = []
     place = 0
     for sequence in split(lived, home.zone):
-        part = lived[place : place + len(sequence)]
-        place += len(sequence)
+        part = lived[place : place + len(own(sequence))]
+        place += len(part)
         if any((each.time, each.device, each.control) in odd for each in part):
             attacked.append(sequence)
     return Recorded(

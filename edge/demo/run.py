@@ -162,7 +162,7 @@ def _ask(agent: Agent, publisher: Session, topic: str, payload: str) -> None:
 def judge(model: Live, recorded: Recorded) -> dict[str, float]:
     """Judge a model on real sequences of the new scene, all fields: alarms, and the rank of what comes next."""
     found = asdict(measure(*_scores(model, recorded), UNUSUAL))
-    found["hit_rate_at_10"] = hit_rate(model.scorer.next_ranks(recorded.normal))
+    found["hit_rate_at_10"] = hit_rate(model.scorer.foretold(recorded.normal).ranks)
     return {key: round(float(value), 4) for key, value in found.items()}
 
 

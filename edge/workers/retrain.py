@@ -28,6 +28,8 @@ PAD, UNKNOWN = 0, 1  # as in edge.core.vocabulary
 HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
 FORGOTTEN = 0.05  # share of places shown as unknown: a name never met must read as something, and it regularizes
 SLIPPED = 0.1  # share of places where another possible behavior stands: what was not lived yet can still happen
+GUIDED = (0.5, 3.0)  # how much less, and more, than HIDDEN a place is hidden for what its control surprised by so far
+LEARNED = 0.2  # share of a step's surprise in what is remembered of a control
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 TELL_EVERY = 0.25  # seconds between two lines of progress
 
@@ -69,19 +71,41 @@ def order(weight: NDArray[np.float32], chance: np.random.Generator) -> Iterator[
         yield from chance.permutation(rows).tolist()
 
 
-def hide(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.float32]:
-    """Return mask (B, LENGTH, 2): HIDDEN of the places, and at least one of each sequence, never padding."""
-    real = tokens[:, :, CONTROL] != PAD
-    mask = (chance.random((*real.shape, 2)) < HIDDEN) & real[..., None]
-    rows = np.arange(len(tokens))
-    for part in (0, 1):
-        mask[rows, (chance.random(len(tokens)) * real.sum(1)).astype(int), part] = True
-    hidden: NDArray[np.float32] = mask.astype(np.float32)
-    return hidden
+class Guide:
+    """What is hidden, batch by batch: the more of it, the more a control surprised when it was hidden before.
+
+    So rare behaviors are learned and not only the many (loss-guided mask: SmartGuard, KDD 2024).
+    """
+
+    def __init__(self, rows: int) -> None:
+        """Begin with all controls alike."""
+        self.nats = np.ones(rows)
+
+    def hide(self, tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.float32]:
+        """Return mask (B, LENGTH, 2): HIDDEN of the places, and at least one of each sequence, never padding."""
+        real = tokens[:, :, CONTROL] != PAD
+        hard = self.nats[tokens[:, :, CONTROL]]
+        share = np.full((*real.shape, 2), HIDDEN)
+        share[:, :, 0] *= np.clip(hard / max(float(hard[real].mean()), 1e-6), *GUIDED)
+        mask = (chance.random(share.shape) < share) & real[..., None]
+        rows = np.arange(len(tokens))
+        for part in (0, 1):
+            mask[rows, (chance.random(len(tokens)) * real.sum(1)).astype(int), part] = True
+        hidden: NDArray[np.float32] = mask.astype(np.float32)
+        return hidden
+
+    def learn(self, batch: Batch, nats: NDArray[np.float32]) -> None:
+        """Remember how surprising the hidden controls of a batch were, nats (B, LENGTH)."""
+        hidden = batch["mask"][:, :, 0] > 0
+        control = batch["tokens"][:, :, CONTROL][hidden]
+        count = np.bincount(control, minlength=len(self.nats))
+        found = np.bincount(control, nats[hidden], len(self.nats))
+        seen = count > 0
+        self.nats[seen] += LEARNED * (found[seen] / count[seen] - self.nats[seen])
 
 
 def forget(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
-    """Return tokens (B, LENGTH, 5) with FORGOTTEN of the places' device and control UNKNOWN, never padding."""
+    """Return tokens (B, LENGTH, 6) with FORGOTTEN of the places' device and control UNKNOWN, never padding."""
     gone = (chance.random(tokens.shape[:2]) < FORGOTTEN) & (tokens[:, :, CONTROL] != PAD)
     out = tokens.copy()
     out[gone, DEVICE] = out[gone, CONTROL] = UNKNOWN
@@ -89,7 +113,7 @@ def forget(tokens: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np
 
 
 def slip(tokens: NDArray[np.int64], possible: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
-    """Return tokens (B, LENGTH, 5) with SLIPPED of the places' device and control drawn from `possible` (k, 2).
+    """Return tokens (B, LENGTH, 6) with SLIPPED of the places' device and control drawn from `possible` (k, 2).
 
     So everything possible keeps a little probability, and only what is not possible is never seen: smoothing.
     """
@@ -102,7 +126,7 @@ def slip(tokens: NDArray[np.int64], possible: NDArray[np.int64], chance: np.rand
 
 
 def batches(
-    tokens: NDArray[np.int64], weight: NDArray[np.float32], possible: NDArray[np.int64], job: Job
+    tokens: NDArray[np.int64], weight: NDArray[np.float32], possible: NDArray[np.int64], job: Job, guide: Guide
 ) -> Iterator[Batch]:
     """Yield one batch a step. Weights decide how often a sequence is drawn, so drawn ones all count alike."""
     chance = np.random.default_rng(job.seed)
@@ -111,7 +135,7 @@ def batches(
         drawn = forget(slip(tokens[[next(rows) for _ in range(job.batch)]], possible, chance), chance)
         yield {
             "tokens": drawn,
-            "mask": hide(drawn, chance),
+            "mask": guide.hide(drawn, chance),
             "weight": np.ones(job.batch, np.float32),
             "lr": np.array(rate(step, job.steps, job.lr), np.float32),
         }
@@ -135,8 +159,8 @@ class Training:
         )
         self._loss = value(np.zeros((), np.float32))
 
-    def step(self, batch: Batch) -> float:
-        """Make one step; return the loss before it."""
+    def step(self, batch: Batch) -> tuple[float, NDArray[np.float32]]:
+        """Make one step; return the loss before it, and the nats of what at every place (B, LENGTH)."""
         binding = self._session.io_binding()
         for name, part in self._now.items():
             binding.bind_ortvalue_input(name, part)
@@ -144,9 +168,10 @@ class Training:
         for name, part in batch.items():
             binding.bind_cpu_input(name, part)
         binding.bind_ortvalue_output("loss", self._loss)
+        binding.bind_output("nats")
         self._session.run_with_iobinding(binding)
         self._now, self._next = self._next, self._now
-        return float(self._loss.numpy())
+        return float(self._loss.numpy()), binding.get_outputs()[-1].numpy()
 
     def parameters(self) -> NDArray[np.float32]:
         """Return the parameters (P,) as they are now."""
@@ -165,8 +190,11 @@ def run(directory: Path) -> None:
     training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
     losses: list[float] = []
     told = -math.inf
-    for step, batch in enumerate(batches(tokens, weight, possible, job), 1):
-        losses.append(training.step(batch))
+    guide = Guide(1 + max(int(tokens[:, :, CONTROL].max()), int(possible[:, 1].max(initial=UNKNOWN)), UNKNOWN))
+    for step, batch in enumerate(batches(tokens, weight, possible, job, guide), 1):
+        loss, nats = training.step(batch)
+        guide.learn(batch, nats)
+        losses.append(loss)
         if not math.isfinite(losses[-1]):
             sys.exit(f"the loss is not finite at step {step}")
         if step == job.steps or time.monotonic() - told >= TELL_EVERY:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.core.calibration import Limits
 from edge.core.metrics import measure
-from edge.core.sequences import LENGTH, Sequence
+from edge.core.sequences import LENGTH, Sequence, own
 from edge.core.verdicts import UNUSUAL
 from edge.synthesis import Scoring
 
@@ -39,10 +39,15 @@ def prediction(scorer: Scoring, normal: Items[Sequence]) -> Figures:
 
     A control the model does not know is a miss. `macro_recall`: HR@1 of each true control, all controls alike.
     """
-    truth = [(step.device, step.control) for sequence in normal for step in sequence[-LENGTH:][1:]]
+    truth = [
+        (sequence[-LENGTH:][place].device, sequence[-LENGTH:][place].control)
+        for sequence in normal
+        for place in own(sequence)
+        if place
+    ]
     known = set(scorer.vocabulary.controls)
     found = [each in known for each in truth]
-    ranks = np.where(found, scorer.next_ranks(normal), np.iinfo(np.int64).max).astype(np.float64)
+    ranks = np.where(found, scorer.foretold(normal).ranks, np.iinfo(np.int64).max).astype(np.float64)
     if not ranks.size:
         return dict.fromkeys(PREDICTION[:-1], 0.0)
     by_control: dict[tuple[str, str], list[bool]] = defaultdict(list)
