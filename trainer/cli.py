@@ -23,6 +23,19 @@ def simulate(
         typer.echo(f"{out / name}.jsonl: {count} behaviors")
 
 
+@app.command("timeline")
+def timeline(
+    out: Annotated[Path, typer.Option(help="File of JSON lines to write.")],
+    seed: Annotated[int, typer.Option(help="The home; a home is one seed.")] = 1,
+    days: Annotated[int, typer.Option(min=1, help="How long it is lived in.")] = 900,
+    motion: Annotated[float, typer.Option(min=0, max=0.9, help="Share of motion; 0: no sensors of rooms.")] = 0.6,
+) -> None:
+    """Write years of a simulated home of 40 devices, one behavior a line: t, device, control."""
+    from trainer.homes.timeline import Wanted, write  # noqa: PLC0415
+
+    typer.echo(f"{out}: {write(out, Wanted(seed, days, motion=motion))} behaviors")
+
+
 @app.command("behavior-lm")
 def behavior_lm(
     out: Annotated[Path, typer.Option(help="Folder of the model to write.")] = Path("models/behavior-lm/2"),
