@@ -1,0 +1,135 @@
+"""Why a behavior is unusual: what was odd, what was expected instead, when and how often it is usually done."""
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from edge.core.behaviors import Behavior
+from edge.core.dictionary import Dictionary
+from edge.core.habits import Habit, Habits
+from edge.core.sequences import Sequence
+
+DEVICE, ORDER, TIME, DURATION = "device", "order", "time", "duration"
+Odd = Literal["device", "order", "time", "duration"]
+Parts = tuple[float, float, float]  # of what, of when, of duration
+MOST_EXPECTED = 3
+SELDOM = 0.5  # times a week under which something is seldom done
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A behavior that would have been likelier, with its probability in the place of the unusual one."""
+
+    device: str
+    name: str
+    control: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One unusual behavior and its why. `time`: seconds since the epoch, `day` and `hour` the home's local ones.
+
+    `odd`: which field; `after`: name and control of what came before, None at the beginning of a run; `habit`: of this
+    control; `device_near`: how often the device acted within an hour of this one, on any day; `since`, `usual_since`:
+    seconds since the device's own last behavior; `surprise` and `limits`: nats of what, when and duration.
+    """
+
+    time: float
+    day: int
+    hour: int
+    device: str
+    name: str
+    control: str
+    odd: Odd
+    habit: Habit
+    device_near: int
+    after: tuple[str, str] | None
+    since: float | None
+    usual_since: float | None
+    expected: tuple[Expected, ...]
+    model: str
+    surprise: Parts
+    limits: Parts
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return dict(_ADAPTER.dump_python(self, mode="json"))
+
+
+_ADAPTER = TypeAdapter(Explanation)
+
+
+def parse_explanation(text: str) -> Explanation | None:
+    """Read what was kept; None for what was kept without one, or in a form of another version."""
+    try:
+        return _ADAPTER.validate_json(text) if text else None
+    except ValidationError:
+        return None
+
+
+def seldom(near: int, weeks: float) -> bool:
+    """Tell whether what was done `near` times in so many weeks is seldom done."""
+    return near < SELDOM * max(weeks, 1.0)
+
+
+def odd_field(ratios: Items[float], acts: Habit, *, known: bool) -> Odd:
+    """Name the odd field. `ratios`: each part over its limit; `acts`: what the device does; `known`: it ever acted.
+
+    What is done surprises because of the device where that seldom acts at this hour, else because of the order.
+    """
+    part = max(range(len(ratios)), key=lambda each: ratios[each])
+    if part == 1:
+        return TIME
+    if part == 2 and known:
+        return DURATION
+    return DEVICE if seldom(acts.near, acts.weeks) else ORDER
+
+
+def explain(
+    behavior: Behavior,
+    steps: Sequence,
+    surprise: Parts,
+    limits: Parts,
+    *,
+    habits: Habits,
+    dictionary: Dictionary,
+    expected: Items[tuple[tuple[str, str], float]],
+    model: str,
+) -> Explanation:
+    """Say why the newest of `steps` is unusual; `habits` hold what was done before it, and not it."""
+    step, time = steps[-1], behavior.time
+    acts = habits.of(step.device, None, time)
+    known = habits.since(step.device, time)
+    since = known if step.since is None else step.since
+    ratios = [part / limit for part, limit in zip(surprise, limits, strict=True)]
+    before = steps[-2] if len(steps) > 1 else None
+    instead = [each for each in expected if each[0] != (step.device, step.control)]
+    return Explanation(
+        time=time,
+        day=step.day,
+        hour=step.hour,
+        device=step.device,
+        name=_name(step.device, dictionary),
+        control=step.control,
+        odd=odd_field(ratios, acts, known=since is not None),
+        habit=habits.of(step.device, step.control, time),
+        device_near=acts.near,
+        after=None if before is None else (_name(before.device, dictionary), before.control),
+        since=since,
+        usual_since=habits.usual_since(step.device),
+        expected=tuple(
+            Expected(pair[0], _name(pair[0], dictionary), pair[1], round(share, 4))
+            for pair, share in instead[:MOST_EXPECTED]
+        ),
+        model=model,
+        surprise=surprise,
+        limits=limits,
+    )
+
+
+def _name(device: str, dictionary: Dictionary) -> str:
+    described = dictionary.devices.get(device)
+    return described.name if described else device

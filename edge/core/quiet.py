@@ -1,0 +1,95 @@
+"""Who is not to be disturbed, and when: exclusions, mutes, a budget, a cooldown. Every silence has its reason."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from edge.core.devices import Device
+
+EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW = "excluded", "muted", "same sequence", "shadow"
+COOLDOWN, BUDGET = "cooldown", "budget"
+REASONS = (EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET)  # in the order they are asked for
+EVERYTHING = "*"  # the glob of a mute of all devices
+DAY = 86400.0
+MOST_MUTES = 200  # kept at once
+LONGEST_MUTE = 366 * DAY  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """No alert of devices whose id or name fits `glob`, `until` seconds since the epoch by the wall clock."""
+
+    glob: str
+    until: float
+
+
+def fits(globs: Iterable[str], device: Device) -> bool:
+    """Tell whether a device's id or its name fits one of the globs, case and all."""
+    return any(fnmatchcase(name, glob) for glob in globs for name in (device.id, device.name))
+
+
+class Quiet:
+    """What keeps an unusual behavior from being told.
+
+    Mutes go by the wall clock: a person says "for two hours". Budget and cooldown go by the home's own time, that of
+    its behaviors, so that a backlog or a replay is treated as it was lived; a clock set back frees nobody.
+    """
+
+    def __init__(self, exclude: Iterable[str] = (), budget_per_day: int = 10, cooldown: float = 1800.0) -> None:
+        """Take the settings: globs never judged, alerts in any 24 h at most, seconds between two of one device."""
+        self.exclude = tuple(exclude)
+        self.budget = budget_per_day
+        self.cooldown = cooldown
+        self._mutes: dict[str, float] = {}
+        self._sent: list[tuple[float, str]] = []  # (time, device id) of what was told within a day
+
+    def excluded(self, device: Device) -> bool:
+        """Tell whether a device is context only: recorded, and never judged."""
+        return fits(self.exclude, device)
+
+    def mute(self, glob: str, until: float) -> None:
+        """Tell nobody of these devices before `until`; the same glob again replaces what it said."""
+        self._mutes.pop(glob, None)
+        self._mutes[glob] = until
+        while len(self._mutes) > MOST_MUTES:
+            del self._mutes[next(iter(self._mutes))]
+
+    def unmute(self, glob: str) -> None:
+        """End a mute; one that is not there has ended."""
+        self._mutes.pop(glob, None)
+
+    def mutes(self, now: float) -> list[Mute]:
+        """Return the mutes that hold at `now`, and forget the others."""
+        self._mutes = {glob: until for glob, until in self._mutes.items() if until > now}
+        return [Mute(glob, until) for glob, until in self._mutes.items()]
+
+    def muted(self, device: Device, now: float) -> bool:
+        """Tell whether a mute of the device holds at `now`, by the wall clock."""
+        return fits((glob for glob, until in self._mutes.items() if until > now), device)
+
+    def held(self, device: str, time: float) -> str:
+        """Return what holds an alert of a device back at `time`, COOLDOWN or BUDGET; "" where it may be told."""
+        if any(sent == device and abs(time - at) < self.cooldown for at, sent in self._sent):
+            return COOLDOWN
+        return BUDGET if self.spent(time) >= self.budget else ""
+
+    def spent(self, time: float) -> int:
+        """Return how many alerts were told in the 24 h around `time`."""
+        return sum(abs(time - at) < DAY for at, _ in self._sent)
+
+    def charge(self, device: str, time: float) -> None:
+        """Take into account that an alert was told; only then is anything charged."""
+        horizon = max(DAY, self.cooldown)
+        self._sent = [each for each in self._sent if abs(time - each[0]) < horizon]
+        self._sent.append((time, device))
+
+    def kept(self) -> dict[str, float]:
+        """Return the mutes as JSON, to outlive the process."""
+        return dict(self._mutes)
+
+    def take_up(self, kept: Mapping[str, Any], now: float) -> None:
+        """Take up the mutes that were kept; what is none is left out, and none holds longer than LONGEST_MUTE."""
+        for glob, until in kept.items():
+            if isinstance(until, int | float) and now < until:
+                self.mute(glob, min(float(until), now + LONGEST_MUTE))
