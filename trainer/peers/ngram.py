@@ -12,12 +12,10 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.core.vocabulary import CONTROL_ROWS
-
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from edge.core.sequences import Sequence
+from edge.core.vocabulary import CONTROL_ROWS, FIRST, Vocabulary
+from trainer.peers.peer import Floats, Given, Ids, Windows
 
 ORDER = 4  # the next behavior and three before it
 NOTHING = -1  # the id of the place before a sequence's first behavior; any other outside of [0, size) is unknown
@@ -68,8 +66,6 @@ class Counts:
 
 class NGram:
     """Counts of one home. Controls are ids in [0, size), hours are slots in [0, slots)."""
-
-    name = "ngram"
 
     def __init__(self, counts: Items[Counts], size: int, slots: int) -> None:
         """Hold the counts of each of CONTEXTS; `fit` makes them."""
@@ -161,3 +157,40 @@ def standardized(surprise: Floats, normal: Floats) -> Floats:
     middle = np.median(normal)
     spread = np.median(np.abs(normal - middle))
     return np.asarray((surprise - middle) / max(float(spread) * 1.4826, 1e-6))
+
+
+@dataclass(frozen=True)
+class Surprised:
+    """The n-gram as a peer that scores sequences: by the behavior it is surprised by most, standardized."""
+
+    model: NGram
+    vocabulary: Vocabulary
+    normal: Floats
+
+    @property
+    def parameters(self) -> int:
+        """The counts held."""
+        return self.model.parameters
+
+    def scores(self, sequences: Items[Sequence]) -> Floats:
+        """Return each sequence's highest standardized surprise (n,)."""
+        nats = self.model.surprise(*_runs(sequences, self.vocabulary))
+        return standardized(np.array([each.max() for each in nats]), self.normal)
+
+
+def fit(given: Given) -> Surprised:
+    """Count the training sequences; what is usual is told by the validation's surprise."""
+    size = len(given.vocabulary.controls)
+    model = NGram.fit(*_runs(given.train, given.vocabulary), size, given.vocabulary.slots)
+    usual = model.surprise(*_runs(given.validation or given.train, given.vocabulary))
+    return Surprised(model, given.vocabulary, np.concatenate(usual))
+
+
+def _runs(sequences: Items[Sequence], vocabulary: Vocabulary) -> tuple[list[Ids], list[Ids]]:
+    """Return each sequence's control ids from 0, what the vocabulary does not name beyond them, and its hour slots."""
+    windows = Windows.of(sequences, vocabulary)
+    known = np.where(windows.control < FIRST, len(vocabulary.controls), windows.control - FIRST)
+    return (
+        [row[own] for row, own in zip(known, windows.own, strict=True)],
+        [row[own] for row, own in zip(windows.time, windows.own, strict=True)],
+    )

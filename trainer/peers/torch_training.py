@@ -1,0 +1,65 @@
+"""How every network among the peers is trained: Adam, batches, epochs; the best epoch on validation where asked for."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainer.peers.peer import Given
+
+Loss = Callable[[Tensor, int], Tensor]  # (rows of one batch, epoch) -> scalar
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to train. `shuffled`: every epoch in another order, else always in the given one."""
+
+    epochs: int
+    batch: int
+    rate: float = 1e-3
+    shuffled: bool = True
+
+
+def seeded(given: Given) -> None:
+    """Set torch's seed and threads, before a network is built."""
+    torch.set_num_threads(given.threads)  # a busy machine's waiting threads take ten times as long
+    torch.manual_seed(given.seed)
+
+
+def train(
+    network: nn.Module,
+    loss: Loss,
+    count: int,
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+    validate: Callable[[], float] | None = None,
+    ended: Callable[[], None] | None = None,
+) -> None:
+    """Minimize `loss` over `count` rows; with `validate`, the parameters of the epoch with the lowest value stay.
+
+    `epochs`: instead of the recipe's. `ended` is called after each epoch. The network ends in evaluation mode.
+    """
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.rate)
+    best, kept = float("inf"), None
+    network.train()
+    for epoch in range(epochs or recipe.epochs):
+        order = torch.randperm(count) if recipe.shuffled else torch.arange(count)
+        for rows in torch.split(order, recipe.batch):
+            optimizer.zero_grad()
+            loss(rows, epoch).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        if ended is not None:
+            ended()
+        if validate is not None and (value := validate()) < best:
+            best, kept = value, copy.deepcopy(network.state_dict())
+    if kept is not None:
+        network.load_state_dict(kept)
+    network.eval()
+
+
+def size(network: nn.Module) -> int:
+    """Return how many parameters a network has."""
+    return sum(each.numel() for each in network.parameters())
