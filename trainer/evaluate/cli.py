@@ -1,10 +1,12 @@
 """The commands that measure; what a command needs is imported inside it."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+DATES = ["%Y-%m-%d"]
 app = typer.Typer(no_args_is_help=True, help="Measure models on homes.")
 
 
@@ -43,6 +45,33 @@ def scene_shift(  # noqa: PLR0917  # a command's options are its arguments
         raise typer.Exit(130) from error
 
 
+@app.command("attacks")
+def attacks(  # noqa: PLR0917  # a command's options are its arguments
+    home: Annotated[str, typer.Option(help="Folder of a home: train, validation, normal, attack_NAME, dictionary.")],
+    data: Annotated[Path, typer.Option(help="Folder of the homes.")] = Path("../shared/data/attacks"),
+    json: Annotated[Path | None, typer.Option(help="File of the figures, written after every run.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each model.")] = 5,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a model; may be given again.")] = None,
+    epochs: Annotated[
+        list[str] | None, typer.Option(help="smartguard=20: a network's epochs instead of its own; may be given again.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of training and scoring.")] = 1,
+) -> None:
+    """Judge what is found of attacks, ours beside its peers in the same run; goes on where it was."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.evaluate.attack_runs import Wanted, epochs_of, evaluate  # noqa: PLC0415
+
+    try:
+        evaluate(Wanted(data, home, json, seeds, tuple(only or ()), epochs_of(epochs or ()), threads))
+    except EdgeError as error:
+        typer.echo(f"not evaluated: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        kept = f"; the same command goes on from {json}" if json and json.is_file() else ""
+        typer.echo(f"stopped{kept}", err=True)
+        raise typer.Exit(130) from error
+
+
 @app.command("training")
 def training(
     steps: Annotated[int, typer.Option(min=1, help="Steps of every run.")] = 300,
@@ -61,4 +90,33 @@ def training(
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(130) from error
+
+
+@app.command("history")
+def history(  # noqa: PLR0917  # a command's options are its arguments
+    file: Annotated[Path, typer.Argument(help="JSON lines: t (ISO 8601 with offset), device, control.")],
+    train_from: Annotated[datetime, typer.Option(formats=DATES, help="First local day to learn.")],
+    train_until: Annotated[datetime, typer.Option(formats=DATES, help="The day after the last one.")],
+    test_from: Annotated[datetime, typer.Option(formats=DATES, help="First local day to judge.")],
+    test_until: Annotated[datetime, typer.Option(formats=DATES, help="The day after the last one.")],
+    adapt: Annotated[str | None, typer.Option(help="Judge also after adapting to this scene.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File of the figures, written as they come.")] = None,
+    alarms_per_week: Annotated[float, typer.Option(min=0.01, help="False alarms accepted a week.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Chance.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; by default as many as suit.")] = None,
+) -> None:
+    """Judge what the hub foretells on days of a timeline it has not lived, and how often it alarms on them."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.evaluate.history import Wanted, run  # noqa: PLC0415
+
+    train, test = (train_from.date(), train_until.date()), (test_from.date(), test_until.date())
+    try:
+        run(Wanted(file, train, test, adapt, alarms_per_week, seed, steps), json)
+    except (EdgeError, OSError) as error:
+        typer.echo(f"not evaluated: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        kept = f"; what was done is in {json}" if json and json.is_file() else ""
+        typer.echo(f"stopped{kept}", err=True)
         raise typer.Exit(130) from error
