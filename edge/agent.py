@@ -6,16 +6,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from edge import notify
+from edge import compose, notify
+from edge.alerts import BEGUN
 from edge.core.behaviors import Entry
 from edge.core.devices import Device
 from edge.core.errors import MessageError, SettingsError
 from edge.core.events import Message
-from edge.core.sequences import LENGTH
+from edge.core.habits import MOST
 from edge.dialects import Dialects, dialect
 from edge.jobs import Jobs
 from edge.mqtt import Session
-from edge.requests import Requests
+from edge.requests import Request, Requests
 from edge.settings import Settings
 from edge.store import Store
 from edge.synthesis import Progress
@@ -37,10 +38,13 @@ class Agent:
         self.requests = Requests(settings.broker.prefix)
         self._sources = Dialects(dialect(source.dialect, source.options()) for source in settings.sources)
         self._sources.know(self.store.devices())
-        self.watch = Watch(self.store, self.session.acknowledge, self.publish, self._sources, settings.home.zone)
+        alerts = compose.alerts(settings, self.store, self.publish)
+        zone = settings.home.zone
+        self.watch = Watch(self.store, self.session.acknowledge, self.publish, self._sources, zone, alerts=alerts)
         self.jobs = Jobs(settings, self.store, self.watch, self, on_progress)
         self.watch.states.values = self.store.states()
-        self.watch.devices = {device.id: device for device in self.store.devices()} | dict(self.jobs.known.devices)
+        self.watch.devices.update({device.id: device for device in self.store.devices()})
+        self.watch.devices.update(self.jobs.known.devices)
         self._described: list[Device] = []
         self._take_up()
 
@@ -80,12 +84,10 @@ class Agent:
         self.session.publish(f"{self.settings.broker.prefix}/{topic}", json.dumps(body), retain=retain)
 
     def _take_up(self) -> None:
-        """Take up the sequence that was being lived; an alert it has raised is not raised again."""
-        rows = list(self.store.behaviors_with_ids(after=max(0, self.store.count() - LENGTH)))
-        told = {alert.behavior for alert in self.store.alerts(rows[0][1].time)} if rows else set()
-        for row, behavior in rows:
-            self.watch.window = self.watch.window.extended(behavior, self.settings.home.zone)
-            self.watch.window.alarmed |= row in told
+        """Take up what was lived and told: no alert is repeated, no mute forgotten."""
+        rows = list(self.store.behaviors_with_ids(after=max(0, self.store.count() - MOST)))
+        told = self.store.alerts(rows[0][1].time, BEGUN) if rows else []
+        self.watch.take_up(rows, told, time.time())
 
     def _hear(self) -> None:
         """Take what has arrived within a commit's time through the fast loop."""
@@ -114,13 +116,29 @@ class Agent:
 
     def _obey(self, message: Message) -> None:
         """Do what a request asks, or say why not."""
-        what = message.topic.rpartition("/")[2]
         try:
-            self.jobs.ask(self.requests.read(message))
+            request = self.requests.read(message)
+            if request.what in {"mute", "feedback"}:
+                self._heed(request, message.time)
+            else:
+                self.jobs.ask(request)
         except MessageError as error:
             self.store.record([Entry(message, rejected=error.reason)])
         except SettingsError as error:
-            self.answer("adapt" if what == "set" else what, {}, error=str(error))
+            self.answer(self.requests.what(message), {}, error=str(error))
+
+    def _heed(self, request: Request, now: float) -> None:
+        """Keep what a person says of alerts; `now` by the wall clock."""
+        alerts, data, wrong = self.watch.alerts, {}, ""
+        try:
+            if request.what == "mute":
+                data = alerts.mute(request.device, request.minutes, now)
+            else:
+                data = alerts.feedback(request.alert, request.verdict)
+        except SettingsError as error:
+            wrong = str(error)
+        self.answer(request.what, data, error=wrong, transaction=request.transaction)
+        self.announce()
 
     def answer(self, what: str, data: Mapping[str, Any], *, error: str = "", transaction: str = "") -> None:
         """Answer a request over MQTT."""
@@ -128,8 +146,11 @@ class Agent:
 
     def announce(self) -> None:
         """Tell what the agent is doing, retained; called at every connection and change."""
+        prefix = self.settings.broker.prefix
         self.publish("state", self.status(), retain=True)
-        self.session.publish(f"{self.settings.broker.prefix}/scene/state", str(self.jobs.scenery.scene), retain=True)
+        self.session.publish(f"{prefix}/scene/state", str(self.jobs.scenery.scene), retain=True)
+        until = self.watch.alerts.suspended_until(time.time())
+        self.session.publish(f"{prefix}/notifications/suspended", str(until), retain=True)
 
     def status(self) -> dict[str, Any]:
         """Return what the agent is doing."""
@@ -141,4 +162,6 @@ class Agent:
             "busy": self.jobs.busy,
             "probation": self.watch.shadow is not None,
             "problem": self.jobs.problem,
+            "judged": self.watch.scored,
+            **self.watch.alerts.status(time.time(), self.jobs.now()),
         }

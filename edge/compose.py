@@ -3,15 +3,21 @@
 import hashlib
 import json
 import threading
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.adapt import Plan, SlowLoop
+from edge.alerts import Alerts, Keeping
 from edge.core.dictionary import Dictionary, parse_dictionary
 from edge.core.errors import ArtifactError, MessageError, SettingsError
+from edge.core.growth import Layout, parse_layout
+from edge.core.phrases import Phrases
+from edge.core.quiet import Quiet
 from edge.core.vocabulary import Vocabulary
 from edge.generator import Generator, Limits
 from edge.retrainer import retrain
@@ -41,7 +47,16 @@ def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: P
         cancel=cancel,
     )
     wanted = plan or Plan(count=settings.llm.count, alarms_per_week=settings.model.alarms_per_week)
-    return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted)
+    return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted, _layout(directory))
+
+
+def _layout(directory: Path) -> Layout | None:
+    """Return where what lies in a model's parameters, None for a model that does not say."""
+    path = directory / "layout.json"
+    try:
+        return parse_layout(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
 def writer(llm: Llm, states: Path) -> Generator:
@@ -72,3 +87,20 @@ def known_dictionary(path: Path | None) -> Dictionary:
         return parse_dictionary(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, MessageError) as error:
         raise SettingsError(f"home.dictionary: {path} cannot be used: {error}") from error
+
+
+def alerts(settings: Settings, store: Keeping, publish: Callable[[str, Mapping[str, Any]], None]) -> Alerts:
+    """Return who decides what is told, by the settings; raises SettingsError where the language cannot be read."""
+    said = settings.alerts
+    quiet = Quiet(said.exclude, said.budget_per_day, said.cooldown_minutes * 60)
+    return Alerts(store, publish, settings.home.zone, quiet, phrases(said.language))
+
+
+def phrases(language: str | Path) -> Phrases:
+    """Return the sentences of alerts: English, or those of a file; raises SettingsError."""
+    if not isinstance(language, Path):
+        return Phrases()
+    try:
+        return Phrases.parse(language.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"alerts.language: {language} cannot be read: {error}") from error

@@ -200,3 +200,19 @@ class Adapt(Section):
     seconds: float = Field(default=900.0, gt=0, description="time limit of one retraining, seconds")
     memory_mb: int = Field(default=1024, ge=128, description="memory limit of the retraining process, MB")
     probation_days: float = Field(default=7.0, gt=0, description="days the previous model goes on scoring in shadow")
+
+
+class Alerts(Section):
+    """What is told, and what is kept quiet."""
+
+    exclude: tuple[str, ...] = Field(
+        default=(), description="devices that are recorded but never judged, as globs over id and name"
+    )
+    budget_per_day: int = Field(default=10, ge=0, le=1000, description="alerts in any 24 h at most")
+    cooldown_minutes: float = Field(
+        default=30.0, ge=0, le=10_080, description="after an alert of a device, none of the same for so long, minutes"
+    )
+    language: Literal["en"] | Path = Field(
+        default="en",
+        description="`en`, or a JSON file of the sentences in another language (`deploy/language-de.json`)",
+    )

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from edge.core.errors import SettingsError
 from edge.sections import (
     Adapt,
+    Alerts,
     Broker,
     Data,
     GenericSource,
@@ -25,8 +26,8 @@ from edge.sections import (
 )
 
 __all__ = [
-    "Adapt", "Broker", "Data", "GenericSource", "Home", "Llm", "Model", "Settings", "Source", "Zigbee2MqttSource",
-    "load", "settings_table",
+    "Adapt", "Alerts", "Broker", "Data", "GenericSource", "Home", "Llm", "Model", "Settings", "Source",
+    "Zigbee2MqttSource", "load", "settings_table",
 ]  # fmt: skip
 
 PREFIX = "SCENESHIFT_"  # of environment variables; `__` stands between a section and its key
@@ -42,6 +43,7 @@ class Settings(Section):
     model: Model = Model()
     llm: Llm = Llm()
     adapt: Adapt = Adapt()
+    alerts: Alerts = Alerts()
 
 
 class _Layered(Settings, BaseSettings):
@@ -133,7 +135,7 @@ def settings_table() -> str:
     lines = ["| key | default | meaning |", "| --- | --- | --- |"]
     tables: list[tuple[str, type[BaseModel]]] = [
         ("broker", Broker), ("data", Data), ("sources[]", Zigbee2MqttSource), ("sources[]", GenericSource),
-        ("home", Home), ("model", Model), ("llm", Llm), ("adapt", Adapt),
+        ("home", Home), ("model", Model), ("llm", Llm), ("adapt", Adapt), ("alerts", Alerts),
     ]  # fmt: skip
     for section, model in tables:
         for key, field in model.model_fields.items():

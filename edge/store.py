@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device
 from edge.core.errors import StoreError
 from edge.core.events import Message
-from edge.core.verdicts import Alert
+from edge.core.explanations import parse_explanation
+from edge.core.verdicts import TOLD, Alert
 from edge.database import Database, migrations
 from edge.recorder import Recorder
 
@@ -19,6 +20,7 @@ __all__ = ["FILE", "Adaptation", "Alert", "Entry", "Store"]
 
 FILE = "sceneshift.db"
 _ROWS = 2000  # read at once while iterating
+_ALERTS = "SELECT time, behavior, score, threshold, sentence, state, id, explanation FROM alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +118,32 @@ class Store:
 
     def add_alert(self, alert: Alert) -> int:
         """Keep an alert (its `id` is not used); return its id."""
+        why = "" if alert.explanation is None else json.dumps(alert.explanation.as_json())
         return self._insert(
-            "INSERT INTO alerts (time, behavior, score, threshold, sentence, state) VALUES (?, ?, ?, ?, ?, ?)",
-            alert.time, alert.behavior, alert.score, alert.threshold, alert.sentence, alert.state,
+            "INSERT INTO alerts (time, behavior, score, threshold, sentence, state, explanation) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            alert.time, alert.behavior, alert.score, alert.threshold, alert.sentence, alert.state, why,
         )  # fmt: skip
 
-    def alerts(self, since: float = float("-inf")) -> list[Alert]:
-        """Return the alerts from a time on, the oldest first."""
-        query = "SELECT time, behavior, score, threshold, sentence, state, id FROM alerts WHERE time >= ? ORDER BY id"
-        return [Alert(*row) for row in self._database.rows(query, since)]
+    def alerts(self, since: float = float("-inf"), states: Collection[str] = TOLD) -> list[Alert]:
+        """Return the alerts from a time on that are in one of these states, by default those told; the oldest first."""
+        query = f"{_ALERTS} WHERE time >= ? AND state IN ({_marks(states)}) ORDER BY id"
+        return [_alert(row) for row in self._database.rows(query, since, *states)]
+
+    def alert(self, number: int) -> Alert | None:
+        """Return one alert by its id, whatever its state, None where there is none."""
+        rows = self._database.rows(f"{_ALERTS} WHERE id = ?", number)
+        return _alert(rows[0]) if rows else None
+
+    def alert_states(self, since: float = float("-inf")) -> dict[str, int]:
+        """Return how many unusual behaviors from a time on are kept in each state."""
+        query = "SELECT state, count(*) FROM alerts WHERE time >= ? GROUP BY state ORDER BY state"
+        return {row[0]: row[1] for row in self._database.rows(query, since)}
+
+    def unusual_rows(self, states: Collection[str]) -> set[int]:
+        """Return the rows of the behaviors whose alert is in one of these states."""
+        query = f"SELECT behavior FROM alerts WHERE behavior IS NOT NULL AND state IN ({_marks(states)})"  # noqa: S608
+        return {row[0] for row in self._database.rows(query, *states)}
 
     def mark_alert(self, alert: int, state: str) -> bool:
         """Change an alert's state, for example to what the user said of it; False where there is no such alert."""
@@ -159,3 +178,12 @@ class Store:
     def _insert(self, statement: str, *values: Any) -> int:
         with self._database.transaction():
             return self._database.write(statement, *values)
+
+
+def _alert(row: tuple[Any, ...]) -> Alert:
+    time, behavior, score, threshold, sentence, state, number, why = row
+    return Alert(time, behavior, score, threshold, sentence, state, number, parse_explanation(why))
+
+
+def _marks(states: Collection[str]) -> str:
+    return ", ".join("?" * len(states))

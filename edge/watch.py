@@ -5,21 +5,21 @@ score, never a behavior.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Items
 from datetime import tzinfo
 from typing import Any, Protocol
 
 from edge.adapt import Model
+from edge.alerts import Alerts, Keeping
 from edge.core.behaviors import Behavior, Entry, States
 from edge.core.calibration import drifting
 from edge.core.devices import Device
-from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
 from edge.core.events import CLOCK_SET, Event, Message
 from edge.core.gate import Trial
-from edge.core.sequences import Sequence, Window
-from edge.core.verdicts import UNUSUAL, Alert, Verdict, judge
+from edge.core.sequences import Window
+from edge.core.verdicts import UNUSUAL, Alert, Verdict
 
 RECENT = 100  # finished sequences the drift of the scores is judged on
 
@@ -32,7 +32,7 @@ class Dialect(Protocol):
         ...
 
 
-class Recording(Protocol):
+class Recording(Keeping, Protocol):
     """Where everything that happened is kept (edge/store.py)."""
 
     def known(self, message: Message) -> bool:
@@ -41,10 +41,6 @@ class Recording(Protocol):
 
     def record(self, batch: Items[Entry]) -> list[list[int]]:
         """Make a batch durable; return the row ids of its behaviors."""
-        ...
-
-    def add_alert(self, alert: Alert) -> int:
-        """Keep an alert; return its id."""
         ...
 
 
@@ -58,22 +54,30 @@ class Watch:
         publish: Callable[[str, Mapping[str, Any]], None],
         dialect: Dialect,
         zone: tzinfo,
+        *,
+        alerts: Alerts | None = None,
     ) -> None:
-        """Take what it works with."""
+        """Take what it works with; `alerts` by the settings, else with their defaults."""
         self._store = store
         self._acknowledge = acknowledge
         self._publish = publish
         self._dialect = dialect
         self._zone = zone
         self.states = States()
-        self.devices: dict[str, Device] = {}
+        self.alerts = alerts or Alerts(store, publish, zone)
         self.window = Window()
         self.model: Model | None = None
         self.shadow: Model | None = None
         self.trials: list[Trial] = []
         self.scored = 0
         self._fresh: list[str] = []  # devices that acted for the first time since somebody asked
+        self._unusual = False  # whether anything in the window was, told or not
         self._alarms: deque[bool] = deque(maxlen=RECENT)  # of the newest finished sequences
+
+    @property
+    def devices(self) -> dict[str, Device]:
+        """The devices by id."""
+        return self.alerts.devices
 
     def swap(self, model: Model) -> None:
         """Score with another model from the next behavior on."""
@@ -99,27 +103,42 @@ class Watch:
         count = 0
         for entry, ids in zip(entries, rows, strict=True):
             for behavior, row in zip(entry.behaviors, ids, strict=False):
-                self.live(behavior, row)
+                self.live(behavior, row, entry.message.time)
                 count += 1
         return count
 
-    def live(self, behavior: Behavior, row: int) -> None:
-        """Put a durable behavior into its sequence, score it, and alert where it is unusual."""
+    def live(self, behavior: Behavior, row: int, heard: float) -> None:
+        """Put a durable behavior into its sequence, score it, and alert where it is unusual.
+
+        `heard`: when, by the wall clock; mutes go by it.
+        """
         before = self.window
-        self.window = before.extended(behavior, self._zone)
-        if self.window.begun() and before.steps:
+        if self._lived(behavior) and before.steps:
             self._finish(before)
-        model = self.model
-        if model is None:
-            return
-        verdict = self._verdict(model, self.window.steps, silent=self.window.alarmed)
-        self.scored += 1
-        told = self._told(behavior, verdict, model)
-        self._publish("behavior", told)
-        if verdict.alert:
-            self.window.alarmed = True
-            alert = Alert(behavior.time, row, verdict.score, UNUSUAL, verdict.sentence)
-            self._publish("alert", {"alert": self._store.add_alert(alert), "sentence": verdict.sentence, **told})
+        if self.model is not None:
+            verdict = self._verdict(self.model, behavior, heard)
+            self._unusual |= verdict.unusual
+            told = self._told(behavior, verdict, self.model)
+            self._publish("behavior", told)
+            self.alerts.take(behavior, row, self.window, verdict, told)
+        self.alerts.habits.add(behavior)
+
+    def take_up(self, lived: Iterable[tuple[int, Behavior]], alerts: Iterable[Alert], now: float) -> None:
+        """Take up what was lived, by row, and what was told of it; no alert is repeated. `now`: wall clock."""
+        alarmed = self.alerts.take_up(alerts, now)
+        for row, behavior in lived:
+            if self._lived(behavior):
+                self._unusual = False
+            if row in alarmed:
+                self.alerts.alarmed(self.window)
+            self._unusual |= row in alarmed
+            self.alerts.habits.add(behavior)
+
+    def _lived(self, behavior: Behavior) -> bool:
+        """Put a behavior into its sequence; tell whether that is a new one."""
+        self.window = self.window.extended(behavior, self._zone)
+        self.alerts.follow(self.window)
+        return self.window.begun()
 
     def _entry(self, message: Message) -> Entry:
         """Read a message; what cannot be read is counted by its reason and kept nowhere."""
@@ -139,18 +158,20 @@ class Watch:
                 self.devices[event.device] = Device(event.device, event.name, event.kind)
         return Entry(message, tuple(events), tuple(behaviors))
 
-    def _verdict(self, model: Model, steps: Sequence, *, silent: bool) -> Verdict:
-        newest = model.scorer.newest(steps)
-        expected: list[tuple[tuple[str, str], float]] = []
-        if model.limits.score(newest[:3]) > UNUSUAL and not silent and len(steps) > 1:
-            expected = model.scorer.predict(steps[:-1], 3)
-        dictionary = Dictionary(self.devices, ())
-        surprise = (newest.what, newest.when, newest.duration)
-        return judge(steps[-1], surprise, model.limits, dictionary=dictionary, expected=expected, silent=silent)
+    def _verdict(self, model: Model, behavior: Behavior, heard: float) -> Verdict:
+        if self.alerts.excluded(behavior.device):
+            return self.alerts.unjudged()
+        self.scored += 1
+        newest = model.scorer.newest(self.window.steps)
+        vocabulary = model.scorer.vocabulary
+        return self.alerts.verdict(
+            behavior, self.window, newest, model.limits, vocabulary, model=model.slot, heard=heard
+        )
 
     def _finish(self, window: Window) -> None:
         """Count a finished sequence; score it with both models while one is on probation."""
-        self._alarms.append(window.alarmed)
+        self._alarms.append(self._unusual)
+        self._unusual = False
         if self.model is not None and self.shadow is not None:
             candidate, incumbent = (float(each.scorer.scores([window.steps])[0]) for each in (self.model, self.shadow))
             self.trials.append(Trial(window.last, candidate, incumbent))
@@ -161,9 +182,10 @@ class Watch:
             "t": behavior.time,
             "device": behavior.device,
             "control": behavior.control,
-            "score": round(verdict.score, 3),
+            "score": None if verdict.score is None else round(verdict.score, 3),
             "threshold": UNUSUAL,
             "unusual": verdict.unusual,
+            "quiet": verdict.quiet,
             "next": [{"device": pair[0], "control": pair[1], "probability": round(p, 3)} for pair, p in likely],
             "model": model.slot,
         }

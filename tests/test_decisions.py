@@ -1,11 +1,11 @@
-"""Compression, calibration, metrics, the gate, the filters and verdicts: the pure decisions."""
+"""Compression, calibration, metrics, the gate and the filters: the pure decisions."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.calibration import MAX_ALPHA, MIN_ALPHA, Limits, alpha_for, calibrate, drifting
+from edge.core.calibration import MAX_ALPHA, MIN_ALPHA, alpha_for, calibrate, drifting
 from edge.core.compress import compress
 from edge.core.errors import EdgeError
 from edge.core.filters import impossible, sift
@@ -13,13 +13,11 @@ from edge.core.gate import CALIBRATE, MEASURE, PROBATION_SEQUENCES, Trial, decid
 from edge.core.metrics import auroc, measure, rate_at_recall
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH
-from edge.core.verdicts import judge
 from tests import homes
 
 lived = st.lists(st.sampled_from(homes.sequences(60)), min_size=1, max_size=80)
 scores = st.lists(st.floats(0, 50), min_size=1, max_size=200).map(np.array)
 nats = st.lists(st.tuples(st.floats(1, 50), st.floats(1, 50)), min_size=1, max_size=100).map(np.array)
-LIMITS = Limits(8.0, 4.0, 8.0, 0.05, 100)
 
 
 def surprises(values):
@@ -206,16 +204,3 @@ def test_a_forgotten_heater_is_cut_out_and_a_heated_day_is_refused():
     assert sieve.kept == [(lamp,), (lamp,)]
     assert sieve.mended == 1
     assert sieve.reasons() == {"heating in spring": 1}
-
-
-def test_a_verdict_says_what_was_odd_and_what_was_expected():
-    step = homes.step(0, 3, 2)
-    expected = [(homes.PAIRS[0], 0.7), (homes.PAIRS[1], 0.2)]
-    odd = judge(step, (5.0, 4.5), LIMITS, dictionary=homes.HOME, expected=expected, silent=False)
-    assert odd.alert
-    assert odd.sentence == (
-        "Kettle state ON on Monday at 03h is not done at this time here; "
-        "expected rather Hall lamp state ON (70%), Hall lamp state OFF (20%)."
-    )
-    assert not judge(step, (5.0, 4.5), LIMITS, dictionary=homes.HOME, expected=expected, silent=True).alert
-    assert not judge(step, (7.0, 3.0), LIMITS, dictionary=homes.HOME, expected=expected, silent=False).unusual

@@ -17,6 +17,7 @@ from edge.store import Store
 from edge.watch import Watch
 from tests import homes
 
+LIKELY = np.log(np.array([0, 0, 0.7, 0.1, 0.15, 0.05] + [0.0] * 506, np.float32) + 1e-12)
 LIMITS = Limits(5.0, 5.0, 5.0, 0.05, 100)
 
 
@@ -29,7 +30,7 @@ class Fixed:
 
     def newest(self, sequence):
         nats = 9.0 if sequence[-1].device == self.odd else 1.0
-        return Newest(nats, 0.0, np.zeros(3), np.zeros(3))
+        return Newest(nats, 0.0, 0.0, LIKELY, np.zeros(25), np.zeros(19))
 
     def scores(self, sequences):
         return np.array([max(self.newest(each[: n + 1]).what for n in range(len(each))) for each in sequences])
@@ -70,7 +71,7 @@ def test_a_sequence_alarms_once_and_the_next_one_again(heard):
     watch.handle([message(homes.MONDAY + 86400, "heat1")])
     alerts = [body for topic, body in published if topic == "alert"]
     assert len(alerts) == 2 == len(store.alerts())
-    assert alerts[0]["sentence"].startswith("heat1 state ON on Monday at 00h")
+    assert alerts[0]["sentence"].startswith("On Monday at 00 h heat1 turned on, ")
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,21 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from edge.core.behaviors import Behavior
 from edge.core.dictionary import Dictionary
 from edge.core.habits import Habit, Habits
 from edge.core.sequences import Sequence
+from edge.core.vocabulary import Vocabulary
 
-DEVICE, ORDER, TIME, DURATION = "device", "order", "time", "duration"
 Odd = Literal["device", "order", "time", "duration"]
+DEVICE: Odd = "device"
+ORDER: Odd = "order"
+TIME: Odd = "time"
+DURATION: Odd = "duration"
 Parts = tuple[float, float, float]  # of what, of when, of duration
 MOST_EXPECTED = 3
 SELDOM = 0.5  # times a week under which something is seldom done
@@ -68,6 +74,15 @@ def parse_explanation(text: str) -> Explanation | None:
         return _ADAPTER.validate_json(text) if text else None
     except ValidationError:
         return None
+
+
+def likeliest(
+    log_probabilities: NDArray[np.floating], vocabulary: Vocabulary, count: int
+) -> list[tuple[tuple[str, str], float]]:
+    """Return the likeliest (device id, control) pairs of a model's row of log-probabilities, with theirs."""
+    best = np.argsort(-log_probabilities, kind="stable")[:count]
+    named = [(vocabulary.control_at(int(row)), float(np.exp(log_probabilities[row]))) for row in best]
+    return [(pair, share) for pair, share in named if pair is not None and share > 0]
 
 
 def seldom(near: int, weeks: float) -> bool:

@@ -1,11 +1,14 @@
 """Who is not to be disturbed, and when: exclusions, mutes, a budget, a cooldown. Every silence has its reason."""
 
+import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from edge.core.devices import Device
+from edge.core.errors import SettingsError
 
 EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW = "excluded", "muted", "same sequence", "shadow"
 COOLDOWN, BUDGET = "cooldown", "budget"
@@ -13,7 +16,10 @@ REASONS = (EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET)  # in the o
 EVERYTHING = "*"  # the glob of a mute of all devices
 DAY = 86400.0
 MOST_MUTES = 200  # kept at once
+MOST_SENT = 1000  # alerts remembered: no budget is larger
 LONGEST_MUTE = 366 * DAY  # seconds
+_UNITS = {"m": 1.0, "h": 60.0, "d": 1440.0}
+_NUMBER = re.compile(r"[0-9]{1,9}([.][0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,14 @@ def fits(globs: Iterable[str], device: Device) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs for name in (device.id, device.name))
 
 
+def parse_minutes(text: str) -> float:
+    """Read a time such as 90, 90m, 2h or 1d, minutes where nothing is said; raises SettingsError."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "m")
+    if not _NUMBER.fullmatch(number) or float(number) * _UNITS[unit] * 60 > LONGEST_MUTE:
+        raise SettingsError(f"{text!r:.40} is no time: write for example 90m, 2h or 1d, a year at most")
+    return float(number) * _UNITS[unit]
+
+
 class Quiet:
     """What keeps an unusual behavior from being told.
 
@@ -42,7 +56,7 @@ class Quiet:
         self.budget = budget_per_day
         self.cooldown = cooldown
         self._mutes: dict[str, float] = {}
-        self._sent: list[tuple[float, str]] = []  # (time, device id) of what was told within a day
+        self._sent: deque[tuple[float, str]] = deque(maxlen=MOST_SENT)  # (time, device id), the newest
 
     def excluded(self, device: Device) -> bool:
         """Tell whether a device is context only: recorded, and never judged."""
@@ -80,8 +94,6 @@ class Quiet:
 
     def charge(self, device: str, time: float) -> None:
         """Take into account that an alert was told; only then is anything charged."""
-        horizon = max(DAY, self.cooldown)
-        self._sent = [each for each in self._sent if abs(time - each[0]) < horizon]
         self._sent.append((time, device))
 
     def kept(self) -> dict[str, float]:

@@ -1,77 +1,55 @@
-"""Surprise and limits to a verdict, with the why in one sentence."""
+"""A score and what keeps quiet to a verdict; an alert as it is kept."""
 
-from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
-from edge.core.calibration import Limits
-from edge.core.dictionary import Dictionary
-from edge.core.prompts import clean
-from edge.core.sequences import Step
+from edge.core.explanations import Explanation
 
-DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 UNUSUAL = 1.0  # the score above which a behavior is unusual
-ODD_FIELD = {"what": "is not what follows here", "when": "is not done at this time here"}
+SENT, FINE, WRONG = (
+    "sent",
+    "fine",
+    "wrong",
+)  # states of an alert that was told; else one of edge/core/quiet.py's reasons
+TOLD = frozenset({SENT, FINE, WRONG})
+FEEDBACK = (FINE, WRONG)  # what a person may say of an alert
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a behavior means: `unusual` beyond the limits; `alert` only where somebody is to be told.
+    """What a behavior means. `score`: how many times its limit the oddest part of it is, None where it is not judged.
 
-    `score`: how many times its limit the odder of what was done and when is.
+    `quiet`: why nobody is told though it is unusual, or why it was not judged; `explanation` and `sentence` stand where
+    it is unusual.
     """
 
-    unusual: bool
-    alert: bool
-    score: float
+    score: float | None
+    quiet: str = ""
+    explanation: Explanation | None = None
     sentence: str = ""
+
+    @property
+    def unusual(self) -> bool:
+        """Tell whether it is beyond the limits."""
+        return self.score is not None and self.score > UNUSUAL
+
+    @property
+    def alert(self) -> bool:
+        """Tell whether somebody is to be told."""
+        return self.unusual and not self.quiet
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as it was sent; `behavior` is the store's row of what raised it, None where that was forgotten."""
+    """An unusual behavior as it is kept; `behavior` is the store's row of it, None where that was forgotten.
+
+    `state`: SENT, or what a person said of it since, or the reason it was not sent.
+    """
 
     time: float
     behavior: int | None
     score: float
     threshold: float
     sentence: str
-    state: str = "sent"
+    state: str = SENT
     id: int = 0
-
-
-def judge(
-    step: Step,
-    surprise: tuple[float, float, float],
-    limits: Limits,
-    *,
-    dictionary: Dictionary,
-    expected: Items[tuple[tuple[str, str], float]],
-    silent: bool,
-) -> Verdict:
-    """Judge the newest behavior. `expected`: the most probable instead; `silent`: already told."""
-    score = limits.score(surprise)
-    if score <= UNUSUAL:
-        return Verdict(False, False, score)
-    relative = limits.ratios(surprise)
-    told = float(relative[0]), float(relative[1:].max())
-    return Verdict(True, not silent, score, explain(step, told, dictionary, expected))
-
-
-def explain(
-    step: Step,
-    surprise: tuple[float, float],
-    dictionary: Dictionary,
-    expected: Items[tuple[tuple[str, str], float]],
-) -> str:
-    """Say in one sentence what was odd and what was expected instead; `surprise` of what and when, comparable."""
-    odd = ODD_FIELD["what" if surprise[0] >= surprise[1] else "when"]
-    told = f"{_name(step.device, dictionary)} {clean(step.control)} on {DAY_NAMES[step.day]} at {step.hour:02d}h {odd}"
-    likely = [
-        f"{_name(device, dictionary)} {clean(control)} ({share:.0%})" for (device, control), share in expected[:3]
-    ]
-    return told + (f"; expected rather {', '.join(likely)}." if likely else ".")
-
-
-def _name(device: str, dictionary: Dictionary) -> str:
-    described = dictionary.devices.get(device)
-    return clean(described.name if described else device)
+    explanation: Explanation | None = None

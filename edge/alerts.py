@@ -1,0 +1,206 @@
+"""What becomes of an unusual behavior: explained, then told, or kept quiet with the reason; and what people say of it.
+
+One alert a sequence. A mute that met an unusual behavior of a device holds for that device until the run of
+behaviors is over, however soon the mute ends: what was going on is not told halfway through.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import tzinfo
+from typing import Any, Protocol
+
+from edge.core.behaviors import Behavior
+from edge.core.calibration import Limits
+from edge.core.devices import Device
+from edge.core.dictionary import Dictionary
+from edge.core.errors import SettingsError
+from edge.core.explanations import MOST_EXPECTED, explain, likeliest
+from edge.core.habits import Habits
+from edge.core.phrases import Phrases
+from edge.core.quiet import EVERYTHING, EXCLUDED, LONGEST_MUTE, MUTED, SAME_SEQUENCE, SHADOW, Quiet, fits
+from edge.core.sequences import CARRIED, Window
+from edge.core.verdicts import FEEDBACK, SENT, TOLD, UNUSUAL, Alert, Verdict
+from edge.core.vocabulary import Vocabulary
+
+MUTES = "mutes"  # the fact that keeps them
+BEGUN = (*TOLD, SHADOW)  # states of what has made a sequence one that alarmed
+
+
+class Keeping(Protocol):
+    """Where alerts and small facts are kept (edge/store.py)."""
+
+    def add_alert(self, alert: Alert) -> int:
+        """Keep an alert; return its id."""
+        ...
+
+    def alert(self, number: int) -> Alert | None:
+        """Return an alert."""
+        ...
+
+    def mark_alert(self, alert: int, state: str) -> bool:
+        """Change an alert's state; False where there is none."""
+        ...
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """Return a fact."""
+        ...
+
+    def set_fact(self, key: str, value: Any) -> None:
+        """Keep a fact."""
+        ...
+
+
+class Alerts:
+    """Decides who is told of what. `shadow_mode`: why nobody is told anything yet, "" once alerts are on."""
+
+    def __init__(
+        self,
+        store: Keeping,
+        publish: Callable[[str, Mapping[str, Any]], None],
+        zone: tzinfo,
+        quiet: Quiet | None = None,
+        phrases: Phrases | None = None,
+    ) -> None:
+        """Take what it works with; `quiet` and `phrases` by the settings, else their defaults."""
+        self._store = store
+        self._publish = publish
+        self._phrases = phrases or Phrases()
+        self.quiet = quiet or Quiet()
+        self.habits = Habits(zone)
+        self.devices: dict[str, Device] = {}
+        self.shadow_mode = ""
+        self.kept_quiet: Counter[str] = Counter()  # unusual or excluded behaviors nobody was told of, by reason
+        self._run = float("-inf")  # when the run of behaviors began
+        self._muted: set[str] = set()  # devices a mute met in it
+        self._noted: set[tuple[str, str]] = set()  # (device, reason) kept once in a sequence
+        self._since_alarm = CARRIED + 1  # behaviors since the last alarm
+
+    def device(self, name: str) -> Device:
+        """Return what is known of a device."""
+        return self.devices.get(name, Device(name, name, ""))
+
+    def excluded(self, device: str) -> bool:
+        """Tell whether a device is context only."""
+        return self.quiet.excluded(self.device(device))
+
+    def follow(self, window: Window) -> None:
+        """Take in how the window went on: a new sequence of the same run has alarmed where it carries what alarmed."""
+        self._since_alarm += 1
+        if window.first != self._run:
+            self._run = window.first
+            self._muted.clear()
+        if window.begun():
+            self._noted.clear()
+            window.alarmed = window.steps[0].carried and self._since_alarm <= CARRIED
+
+    def alarmed(self, window: Window) -> None:
+        """Mark a window as one that has alarmed at its newest behavior."""
+        window.alarmed = True
+        self._since_alarm = 0
+
+    def verdict(
+        self, behavior: Behavior, window: Window, newest: Any, limits: Limits, vocabulary: Vocabulary, *, model: str,
+        heard: float,
+    ) -> Verdict:  # fmt: skip
+        """Judge the newest behavior of a window. `newest`: its surprise (edge/scorer.py); `heard`: wall clock."""
+        surprise = float(newest.what), float(newest.when), float(newest.duration)
+        score = limits.score(surprise)
+        if score <= UNUSUAL:
+            return Verdict(score)
+        why = explain(
+            behavior,
+            window.steps,
+            surprise,
+            (limits.what, limits.when, limits.duration),
+            habits=self.habits,
+            dictionary=Dictionary(self.devices, ()),
+            expected=likeliest(newest.what_logprobs, vocabulary, MOST_EXPECTED + 1),
+            model=model,
+        )
+        return Verdict(score, self._reason(behavior, window, heard), why, self._phrases.sentence(why))
+
+    def unjudged(self) -> Verdict:
+        """Return the verdict on an excluded device's behavior."""
+        self.kept_quiet[EXCLUDED] += 1
+        return Verdict(None, EXCLUDED)
+
+    def take(self, behavior: Behavior, row: int, window: Window, verdict: Verdict, told: Mapping[str, Any]) -> None:
+        """Keep an unusual behavior with its why, and tell it unless it is to be quiet; `told`: the message's body."""
+        why = verdict.explanation
+        if why is None or verdict.score is None:
+            return
+        if verdict.quiet:
+            self.kept_quiet[verdict.quiet] += 1
+        if verdict.quiet != SAME_SEQUENCE and (behavior.device, verdict.quiet) not in self._noted:
+            self._noted.add((behavior.device, verdict.quiet))
+            state = verdict.quiet or SENT
+            alert = Alert(behavior.time, row, verdict.score, UNUSUAL, verdict.sentence, state, explanation=why)
+            number = self._store.add_alert(alert)
+            if verdict.alert:
+                self.quiet.charge(behavior.device, behavior.time)
+                body = {"alert": number, "sentence": verdict.sentence, **told, "explanation": why.as_json()}
+                self._publish("alert", body)
+        if verdict.quiet in {"", SHADOW}:
+            self.alarmed(window)
+
+    def take_up(self, alerts: Iterable[Alert], now: float) -> set[int]:
+        """Take up mutes and what was told lately; return the behavior rows that alarmed. `now`: wall clock."""
+        self.quiet.take_up(self._store.fact(MUTES, {}), now)
+        begun = set()
+        for alert in alerts:
+            if alert.state in TOLD and alert.explanation is not None:
+                self.quiet.charge(alert.explanation.device, alert.time)
+            if alert.state in BEGUN and alert.behavior is not None:
+                begun.add(alert.behavior)
+        return begun
+
+    def mute(self, device: str, minutes: float, now: float) -> dict[str, Any]:
+        """Mute devices by a glob from `now` (wall clock) on, 0 minutes end it; return the mutes that hold.
+
+        Outlives a restart. Raises SettingsError for a time that is none.
+        """
+        if not device or len(device) > 200:
+            raise SettingsError("mute needs a device: its name or id, or a glob of them")
+        if not (math.isfinite(minutes) and 0 <= minutes * 60 <= LONGEST_MUTE):
+            raise SettingsError("mute needs minutes: from 0, which ends it, to a year of them")
+        if minutes:
+            self.quiet.mute(device, now + minutes * 60)
+        else:
+            self.quiet.unmute(device)
+            self._muted = {each for each in self._muted if not fits([device], self.device(each))}
+        held = {each.glob: round(each.until) for each in self.quiet.mutes(now)}
+        self._store.set_fact(MUTES, self.quiet.kept())
+        return {"mutes": held}
+
+    def feedback(self, number: int, said: str) -> dict[str, Any]:
+        """Keep what a person says of an alert: it acts on the next fit. Raises SettingsError."""
+        if said not in FEEDBACK:
+            raise SettingsError(f"feedback needs a verdict: {' or '.join(FEEDBACK)}")
+        if not self._store.mark_alert(number, said):
+            raise SettingsError(f"there is no alert {number}")
+        return {"alert": number, "verdict": said}
+
+    def suspended_until(self, now: float) -> int:
+        """Return until when everything is mute, seconds since the epoch; 0 where it is not (as Frigate says it)."""
+        return next((math.ceil(each.until) for each in self.quiet.mutes(now) if each.glob == EVERYTHING), 0)
+
+    def status(self, now: float, time: float) -> dict[str, Any]:
+        """Return why there may be nothing to show. `now`: wall clock, `time`: the home's."""
+        return {
+            "shadow_mode": self.shadow_mode,
+            "mutes": {each.glob: round(each.until) for each in self.quiet.mutes(now)},
+            "excluded": list(self.quiet.exclude),
+            "budget": {"told": self.quiet.spent(time), "of": self.quiet.budget},
+            "kept_quiet": dict(self.kept_quiet),
+        }
+
+    def _reason(self, behavior: Behavior, window: Window, heard: float) -> str:
+        """Return why an unusual behavior is not told, "" where it is."""
+        name = behavior.device
+        if name in self._muted or self.quiet.muted(self.device(name), heard):
+            self._muted.add(name)
+            return MUTED
+        if window.alarmed:
+            return SAME_SEQUENCE
+        return SHADOW if self.shadow_mode else self.quiet.held(name, behavior.time)
