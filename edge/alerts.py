@@ -106,7 +106,7 @@ class Alerts:
         """Judge the newest behavior of a window. `newest`: its surprise (edge/scorer.py); `heard`: wall clock."""
         surprise = float(newest.what), float(newest.when), float(newest.duration)
         score = limits.score(surprise)
-        if score <= UNUSUAL:
+        if not score > UNUSUAL:  # what is no number is not unusual
             return Verdict(score)
         why = explain(
             behavior,

@@ -4,10 +4,13 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from edge.agent import BEAT
+from edge.alerts import MUTES
 from edge.core.errors import ArtifactError, StoreError
+from edge.core.verdicts import TOLD
 from edge.mqtt import Session
 from edge.sections import Broker
 from edge.settings import Settings
@@ -28,11 +31,14 @@ def status_of(settings: Settings) -> dict[str, Any]:
     try:
         beat = store.fact("heartbeat", {})
         done = store.adaptations()
+        states = store.alert_states(time.time() - WEEK)
         found |= {
             "behaviors": store.count(),
             "devices": len(store.devices()),
             "set_aside": store.counters(),
-            "alerts_this_week": len(store.alerts(time.time() - WEEK)),
+            "alerts_this_week": sum(states.get(state, 0) for state in TOLD),
+            "kept_quiet_this_week": {state: n for state, n in states.items() if state not in TOLD},
+            "mutes": _until(store.fact(MUTES, {}), settings),
             "scene": store.fact("scene"),
             "probation": store.fact("probation", {}).get("incumbent"),
             "adaptations": len(done),
@@ -40,6 +46,7 @@ def status_of(settings: Settings) -> dict[str, Any]:
             "agent": _agent(beat),
             "problem": beat.get("problem", ""),
         }
+        found["silence"] = _silence(found, beat, settings, store.began())
     finally:
         store.close()
     slots = _slots(settings)
@@ -60,6 +67,32 @@ def _slots(settings: Settings) -> dict[str, Any]:
         "limits": {"what": round(healthy.manifest.limits.what, 2), "when": round(healthy.manifest.limits.when, 2)},
         "problem": healthy.reason or "",
     }
+
+
+def _silence(found: Mapping[str, Any], beat: Mapping[str, Any], settings: Settings, began: float | None) -> str:
+    """Say why there may be nothing to show."""
+    told = settings.alerts
+    days, wanted = ((time.time() - began) / 86400 if began else 0.0), settings.model.learn_after_days
+    budget = beat.get("budget", {})
+    kept = {**beat.get("kept_quiet", {}), **found["kept_quiet_this_week"]}
+    reasons = {
+        "no agent runs": found["agent"] == "silent",
+        f"no model yet: learned after {wanted:g} days, {days:.1f} have passed": not beat.get("scores"),
+        f"alerts are not on yet: {beat.get('shadow_mode')}": beat.get("shadow_mode"),
+        f"muted: {', '.join(found['mutes'])}": found["mutes"],
+        f"never judged: {', '.join(told.exclude)}": told.exclude,
+        f"{told.budget_per_day} alerts in 24 h are all that may be told": budget.get("told", 0) >= told.budget_per_day,
+        f"kept quiet: {', '.join(f'{reason} {n}' for reason, n in kept.items())}": kept,
+    }
+    said = [reason for reason, holds in reasons.items() if holds]
+    return "; ".join(said) or f"nothing more was unusual among {beat.get('judged', 0)} behaviors judged since the start"
+
+
+def _until(mutes: Mapping[str, float], settings: Settings) -> dict[str, str]:
+    """Return the mutes that hold, each with its end in local time."""
+    now, zone = time.time(), settings.home.zone
+    held = {glob: until for glob, until in mutes.items() if until > now}
+    return {glob: f"until {datetime.fromtimestamp(until, zone):%Y-%m-%d %H:%M}" for glob, until in held.items()}
 
 
 def _agent(beat: Mapping[str, Any]) -> str:

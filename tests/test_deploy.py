@@ -51,7 +51,7 @@ def test_the_example_names_every_key_and_its_default(example: Settings) -> None:
     text = (ROOT / "deploy/sceneshift.toml").read_text(encoding="utf-8")
     unexplained = {"broker.password", "home.dictionary", "model.directory"}  # from the environment; for experiments
     defaults = Settings()
-    for section in ("broker", "data", "home", "model", "llm", "adapt"):
+    for section in ("broker", "data", "home", "model", "llm", "adapt", "alerts"):
         for key in type(getattr(defaults, section)).model_fields:
             if f"{section}.{key}" not in unexplained:
                 assert re.search(rf"^#?{key} = ", text, re.MULTILINE), f"{section}.{key} is not in the example"

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,14 @@ from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device
 from edge.core.errors import StoreError
 from edge.core.events import Event, Message
+from edge.core.explanations import explain
+from edge.core.habits import Habits
+from edge.core.sequences import Window
 from edge.core.verdicts import Alert
 from edge.database import Database, migrations
 from edge.recorder import LAG, SEEN
 from edge.store import FILE, Store
+from tests import homes
 
 ROOT = Path(__file__).parent.parent
 
@@ -205,6 +210,56 @@ def test_alerts_facts_adaptations(store):
     number = store.add_adaptation(30.0, "spring", {"gate": {"accepted": True}})
     (adaptation,) = store.adaptations()
     assert (adaptation.id, adaptation.scene, adaptation.report) == (number, "spring", {"gate": {"accepted": True}})
+
+
+def explanation():
+    """Return a why as the fast loop makes it."""
+    habits = Habits(UTC)
+    habits.extend(homes.behaviors(40))
+    odd = Behavior(homes.MONDAY + 40 * 86400 + 3 * 3600, "kettle1", "state ON")
+    steps = Window().extended(odd, UTC).steps
+    told = {"habits": habits, "dictionary": homes.HOME, "expected": [(homes.PAIRS[0], 0.7)], "model": "0001-winter"}
+    return explain(odd, steps, (1.0, 9.0, 1.0), (4.0, 4.0, 4.0), **told)
+
+
+def test_alerts_are_kept_with_their_why_and_found_by_state(store):
+    rows = [row for (row,) in store.record([act(str(n), n + 1) for n in range(4)])]
+    states = ("sent", "muted", "shadow", "sent")
+    kept = [
+        Alert(float(n), row, 2.0, 1.0, "odd", state, explanation=explanation())
+        for n, (row, state) in enumerate(zip(rows, states, strict=True))
+    ]
+    numbers = [store.add_alert(alert) for alert in kept]
+    assert [alert.id for alert in store.alerts()] == [numbers[0], numbers[3]]
+    assert [alert.id for alert in store.alerts(states=("muted", "shadow"))] == numbers[1:3]
+    assert store.alerts(states=()) == []
+    assert store.alert(numbers[1]) == replace(kept[1], id=numbers[1])
+    assert store.alert(999) is None
+    assert store.alert_states() == {"sent": 2, "muted": 1, "shadow": 1}
+    assert store.alert_states(since=1.0) == {"sent": 1, "muted": 1, "shadow": 1}
+    store.mark_alert(numbers[0], "fine")
+    store.mark_alert(numbers[2], "wrong")
+    assert [(alert.behavior, alert.state) for alert in store.alerts()] == [
+        (rows[0], "fine"),
+        (rows[2], "wrong"),
+        (rows[3], "sent"),
+    ]
+
+
+def test_a_database_of_the_first_schema_keeps_its_alerts_and_takes_new_ones(tmp_path):
+    database = Database.open(tmp_path / FILE, {1: migrations()[1]})
+    with database.transaction():
+        database.write("INSERT INTO alerts (time, score, threshold, sentence, state) VALUES (1, 2, 1, 'odd', 'sent')")
+    database.close()
+    with pytest.raises(StoreError, match="not brought up to date"):
+        Store.open(tmp_path, read_only=True)
+    for _ in range(2):
+        store = Store.open(tmp_path)
+        old = store.alert(1)
+        assert (old.sentence, old.state, old.explanation) == ("odd", "sent", None)
+        number = store.add_alert(Alert(2.0, None, 3.0, 1.0, "odder", explanation=explanation()))
+        assert store.alert(number).explanation == explanation()
+        store.close()
 
 
 def test_threads_may_share_it(store):

@@ -2,57 +2,24 @@
 
 from datetime import UTC
 
-import numpy as np
 import pytest
 
 from edge.adapt import Model
-from edge.core.calibration import Limits
 from edge.core.errors import StoreError
 from edge.core.events import Message
 from edge.core.sequences import Window
-from edge.core.vocabulary import Vocabulary
-from edge.dialects import Dialects, dialect
-from edge.scorer import Newest
 from edge.store import Store
-from edge.watch import Watch
 from tests import homes
-
-LIKELY = np.log(np.array([0, 0, 0.7, 0.1, 0.15, 0.05] + [0.0] * 506, np.float32) + 1e-12)
-LIMITS = Limits(5.0, 5.0, 5.0, 0.05, 100)
-
-
-class Fixed:
-    """A scorer with the real one's interface that finds `odd` surprising and nothing else."""
-
-    def __init__(self, odd: str) -> None:
-        self.odd = odd
-        self.vocabulary = Vocabulary().grown(homes.PAIRS)
-
-    def newest(self, sequence):
-        nats = 9.0 if sequence[-1].device == self.odd else 1.0
-        return Newest(nats, 0.0, 0.0, LIKELY, np.zeros(25), np.zeros(19))
-
-    def scores(self, sequences):
-        return np.array([max(self.newest(each[: n + 1]).what for n in range(len(each))) for each in sequences])
-
-    def predict(self, sequence, k=10):
-        return [(homes.PAIRS[0], 0.9)]
+from tests.hearing import LIMITS, Fixed, message, watching
 
 
 @pytest.fixture
 def heard(tmp_path):
     store = Store.open(tmp_path)
-    source = Dialects([dialect("generic", {"topic": "home/{device}"})])
     acknowledged, published = [], []
-    watch = Watch(store, acknowledged.extend, lambda topic, body: published.append((topic, body)), source, UTC)
-    watch.model = Model("0001", "winter", Fixed("heat1"), LIMITS)
+    watch = watching(store, published, acknowledged=acknowledged)
     yield watch, store, acknowledged, published
     store.close()
-
-
-def message(time, device="lamp1", control="state ON", **more):
-    body = f'{{"t": {time}, "control": "{control}"}}'.encode()
-    return Message(f"home/{device}", body, time, **{"mid": int(time) % 60000, **more})
 
 
 def test_a_behavior_is_stored_acknowledged_scored_and_told(heard):
