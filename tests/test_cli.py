@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from edge.core.behaviors import Behavior, Entry
 from edge.core.events import Event, Message
 from edge.store import Store
+from tests.hearing import bodies, message, watching
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,6 +66,74 @@ def test_status_and_export_tell_what_is_stored(settings, tmp_path):
     assert sceneshift("export", "--settings", settings, "--out", out).returncode == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert rows == [{"t": 1.75e9 + n, "device": "lamp", "control": f"press {n}"} for n in range(5)]
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Put a home of a week with a night's kettle into the store: one alert sent, one muted."""
+    store = Store.open(tmp_path / "data")
+    published = []
+    watch = watching(store, published, odd="kettle1")
+    watch.alerts.mute("kettle1", 5, time.time() - 54 * 3600)
+    start = time.time() - 9 * 86400
+    watch.handle([message(start + day * 86400, "lamp1") for day in range(6)])
+    watch.handle([message(time.time() - 54 * 3600 + 60, "kettle1"), message(time.time() - 60, "kettle1")])
+    number = bodies(published)[0]["alert"]
+    yield number, bodies(published)[0]["sentence"]
+    store.close()
+
+
+def test_alerts_are_listed_with_what_became_of_them(settings, told):
+    number, sentence = told
+    done = sceneshift("alerts", "--settings", settings)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert line.split()[0] == str(number)
+    assert "sent" in line
+    assert sentence in line
+    every = sceneshift("alerts", "--settings", settings, "--all", "--json")
+    rows = [json.loads(line) for line in every.stdout.splitlines()]
+    assert [row["state"] for row in rows] == ["muted", "sent"]
+    assert all(row["sentence"] and row["explanation"]["odd"] == "device" for row in rows)
+    assert sentence not in sceneshift("alerts", "--settings", settings, "--since", "0h").stdout
+    refused = sceneshift("alerts", "--settings", settings, "--since", "lately")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+
+
+def test_an_alert_is_explained_in_full(settings, told):
+    number, sentence = told
+    done = sceneshift("explain", number, "--settings", settings)
+    assert done.returncode == 0, done.stderr
+    page = done.stdout
+    for part in (sentence, "Odd: device.", "70.0%  lamp1 turned on", "<- this time", "Model 0001", "<- beyond", "####"):
+        assert part in page
+    assert json.loads(sceneshift("explain", number, "--settings", settings, "--json").stdout)["id"] == number
+    missing = sceneshift("explain", 999, "--settings", settings)
+    assert missing.returncode == 2
+    assert "there is no alert 999" in missing.stderr
+    assert sceneshift("explain", 10**30, "--settings", settings).returncode == 2
+
+
+def test_feedback_without_an_agent_is_kept_on_disk_and_a_mute_says_that_none_answers(settings, told, tmp_path):
+    number, _ = told
+    done = sceneshift("feedback", number, "fine", "--settings", settings)
+    assert done.returncode == 0, done.stderr
+    store = Store.open(tmp_path / "data", read_only=True)
+    assert store.alert(number).state == "fine"
+    store.close()
+    assert sceneshift("feedback", number, "perhaps", "--settings", settings).returncode == 2
+    done = sceneshift("mute", "Kettle", "--for", "2h", "--settings", settings)
+    assert done.returncode == 1
+    assert "no agent answers" in done.stderr
+    assert sceneshift("mute", "Kettle", "--for", "long", "--settings", settings).returncode == 2
+
+
+def test_status_says_why_there_is_nothing_to_show(settings, told):
+    found = json.loads(sceneshift("status", "--settings", settings, "--json").stdout)
+    assert found["alerts_this_week"] == 1
+    assert found["kept_quiet_this_week"] == {"muted": 1}
+    for part in ("no agent runs", "no model yet", "kept quiet: muted 1"):
+        assert part in found["silence"]
 
 
 def test_before_the_first_behavior_status_says_so(settings):
