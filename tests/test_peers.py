@@ -1,12 +1,22 @@
 """Peers: each learns a tiny regular home and finds a foreign sequence odder than a normal one; the n-gram by hand."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.peers import ngram
+from edge.core.metrics import auroc
+from edge.core.sequences import Step
+from edge.core.vocabulary import Vocabulary
+from trainer.evaluate import published
+from trainer.peers import ngram, smartguard
+from trainer.peers.catalog import PEERS
 from trainer.peers.ngram import NOTHING, ORDER, Counts, NGram, contexts, standardized
+from trainer.peers.peer import Given, Windows
 
 # ---- n-gram
 
@@ -96,3 +106,89 @@ def test_a_run_without_its_hours_is_refused():
 def test_surprise_is_told_in_deviations_of_what_is_normal():
     assert standardized(np.array([2.0, 5.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx([0, 3 / 1.4826])
     assert np.isfinite(standardized(np.array([1.0]), np.array([2.0, 2.0]))).all()
+
+
+# ---- all peers on a tiny home
+
+
+def morning(seed, count=60):
+    """A regular home: lamp, kettle and radio in the morning, lamp and television in the evening; its order wavers."""
+    rng = np.random.default_rng(seed)
+    days = [("lamp", 6), ("kettle", 6), ("radio", 9)], [("lamp", 18), ("television", 21), ("lamp", 21)]
+    out = []
+    for number in range(count):
+        acts = days[number % 2] * 3
+        steps = [Step(number % 7, hour, device, f"{rng.choice(['on', 'off'])}") for device, hour in acts]
+        out.append(tuple(steps[: int(rng.integers(7, 10))]))
+    return out
+
+
+def foreign(seed, count=30):
+    """What this home never does: the television on and off, and a drill, in the middle of the night."""
+    rng = np.random.default_rng(seed)
+    acts = [("television", "on"), ("television", "off"), ("drill", "on")]
+    return [
+        tuple(Step(2, int(rng.choice([0, 3])), *acts[row]) for row in rng.integers(3, size=9)) for _ in range(count)
+    ]
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """What a peer is given; the two large networks are made small, which changes how well they learn, not how."""
+    monkeypatch.setattr(smartguard, "WIDTH", 32)
+    monkeypatch.setattr(smartguard, "INNER", 32)
+    monkeypatch.setattr(published, "WIDTH", 32)
+    devices = ("lamp", "kettle", "radio", "television", "drill")
+    vocabulary = Vocabulary(slots=8).grown([(device, act) for device in devices for act in ("on", "off")])
+    return Given(tuple(morning(0, 120)), tuple(morning(1)), vocabulary, seed=3, epochs=15)
+
+
+# A batch of SmartGuard holds all of a tiny home: its epochs are steps.
+EPOCHS = {"smartguard": 60, "transformer_autoencoder": 6, "gru_autoencoder": 25}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_what_a_home_never_does_is_odder_than_what_it_does(name, tiny):
+    peer = PEERS[name](replace(tiny, epochs=EPOCHS.get(name, tiny.epochs)))
+    normal, odd = peer.scores(morning(2)), peer.scores(foreign(0))
+    assert normal.shape == (60,)
+    assert np.isfinite([*normal, *odd]).all()
+    assert auroc(normal, odd) > 0.9
+    assert peer.parameters >= 0
+
+
+# ---- SmartGuard
+
+acts = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 7), st.integers(0, 2)), min_size=1, max_size=10)
+
+
+@given(acts)
+def test_a_duration_lasts_until_the_devices_next_behavior_or_the_windows_end(window):
+    steps = [Step(day, slot * 3, f"d{device}", "on") for day, slot, device in window]
+    windows = Windows.of([tuple(steps)], Vocabulary(slots=8).grown([(f"d{row}", "on") for row in range(3)]))
+    clock = [0]
+    for before, after in itertools.pairwise(steps):
+        clock.append(clock[-1] + ((after.day - before.day) * 24 + after.hour - before.hour) % 168)
+    told = smartguard.durations(windows, 3.0)[0]
+    for place, step in enumerate(steps):
+        later = [at for at in range(place + 1, len(steps)) if steps[at].device == step.device]
+        assert told[place] == clock[later[0] if later else -1] - clock[place]
+    assert not told[len(steps) :].any()
+
+
+def test_the_guide_hides_what_was_learned_worst():
+    guide = smartguard.Guide(6)
+    control = torch.tensor([[2, 3, 4, 5, 2, 2, 2, 2, 0, 0], [3, 3, 0, 0, 0, 0, 0, 0, 0, 0]])
+    losses = torch.where(control == 4, 9.0, torch.where(control == 5, 5.0, 0.1)) * (control != 0)
+    guide.record(control, losses)
+    guide.turn()
+    hidden = guide.hidden(control)
+    assert hidden[0].nonzero().flatten().tolist() == [2, 3]
+    assert not hidden[1].any()  # of two behaviors, none could be rebuilt from the other
+
+
+def test_noise_weighs_little_and_what_is_usual_half():
+    control = torch.tensor([[2, 3, 4, 4, 0]])
+    weight = smartguard.noise_weights(control, torch.tensor([[0.1, 0.2, 9.0, 8.0, 7.0]]), 6)
+    assert weight[[2, 3, 5]].tolist() == [0.5, 0.5, smartguard.UNSEEN_WEIGHT]
+    assert weight[4] < 1e-6

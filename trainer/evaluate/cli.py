@@ -120,3 +120,29 @@ def history(  # noqa: PLR0917  # a command's options are its arguments
         kept = f"; what was done is in {json}" if json and json.is_file() else ""
         typer.echo(f"stopped{kept}", err=True)
         raise typer.Exit(130) from error
+
+
+@app.command("alarms")
+def alarms(  # noqa: PLR0917  # a command's options are its arguments
+    homes: Annotated[int, typer.Option(min=1, help="Simulated homes, with and without motion in turn.")] = 4,
+    weeks: Annotated[int, typer.Option(min=1, help="Weeks that are judged.")] = 12,
+    history: Annotated[int, typer.Option(min=14, help="Days before them, which are learned first.")] = 28,
+    json: Annotated[Path | None, typer.Option(help="File of the figures.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="PNG of the trade-off to draw.")] = None,
+    alarms_per_week: Annotated[float, typer.Option(min=0.01, help="False alarms accepted a week.")] = 1.0,
+    learn_every: Annotated[int, typer.Option(min=1, help="Nights from one learning to the next.")] = 7,
+    seed: Annotated[int, typer.Option(help="Chance: the first home's seed.")] = 1,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; by default as many as suit.")] = None,
+) -> None:
+    """Count the false alarms of simulated homes lived day by day, and the injected anomalies that are found."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.evaluate.alarms import Wanted, run  # noqa: PLC0415
+
+    try:
+        run(Wanted(homes, weeks, history, alarms_per_week, learn_every, seed, steps), json, picture)
+    except (EdgeError, OSError) as error:
+        typer.echo(f"not evaluated: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from error

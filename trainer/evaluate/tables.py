@@ -16,11 +16,12 @@ def show(console: Console, home: str, scene: str, tables: Mapping[str, Any]) -> 
         order = [*(name for name in NAMES if name in columns), *(name for name in columns if name not in NAMES)]
         table = Table("", *order, title=f"{home} {scene}: {kind}")
         for each in names:
-            table.add_row(each, *(_cell(columns[name].get(each)) for name in order))
+            table.add_row(each, *(cell(columns[name].get(each)) for name in order))
         console.print(table)
 
 
-def _cell(figure: Mapping[str, Any] | None) -> str:
+def cell(figure: Mapping[str, Any] | None) -> str:
+    """Return a figure as a table shows it: its mean, and its spread where there are several runs."""
     if figure is None or figure["mean"] is None:
         return "-"
     spread = f" ±{figure['std']:.3f}" if figure["seeds"] > 1 else ""

@@ -80,7 +80,7 @@ def gru_autoencoder(given: Given) -> Gru:
         losses: Tensor = network(control[rows], time[rows])
         return losses.sum() / (control[rows] != PAD).sum()
 
-    train(network, loss, len(control), ARGUS, epochs=given.epochs)
+    train(network, loss, len(control), ARGUS, given)
     return Gru(network, given.vocabulary)
 
 
@@ -120,5 +120,5 @@ def transformer_autoencoder(given: Given) -> Transformer:
         mean: Tensor = (losses * lengths).sum() / lengths.sum()
         return mean
 
-    train(peer.network, loss, len(ids), SMARTGEN, epochs=given.epochs)
+    train(peer.network, loss, len(ids), SMARTGEN, given)
     return peer

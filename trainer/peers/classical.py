@@ -12,7 +12,6 @@ from river.anomaly import HalfSpaceTrees
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
-from threadpoolctl import threadpool_limits
 
 from edge.core.sequences import Sequence
 from edge.core.vocabulary import FIRST, Vocabulary
@@ -64,8 +63,7 @@ class Outliers:
 
     def scores(self, sequences: Items[Sequence]) -> Floats:
         """Return the library's score of each window (n,), turned so that higher is odder."""
-        with threadpool_limits(1):
-            return np.asarray(self.oddness(self.features.rows(sequences)), np.float64)
+        return np.asarray(self.oddness(self.features.rows(sequences)), np.float64)
 
 
 def isolation_forest(given: Given) -> Outliers:
@@ -78,9 +76,8 @@ def isolation_forest(given: Given) -> Outliers:
 def lof(given: Given) -> Outliers:
     """Local outlier factor (Breunig et al., SIGMOD 2000) against the training windows."""
     features = Features.of(given)
-    with threadpool_limits(given.threads):
-        neighbors = min(NEIGHBORS, len(given.train) - 1)
-        model = LocalOutlierFactor(n_neighbors=neighbors, novelty=True).fit(features.rows(given.train))
+    neighbors = min(NEIGHBORS, len(given.train) - 1)
+    model = LocalOutlierFactor(n_neighbors=neighbors, novelty=True).fit(features.rows(given.train))
     return Outliers(features, lambda rows: -model.score_samples(rows))
 
 

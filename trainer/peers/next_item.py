@@ -109,7 +109,7 @@ def _fit(given: Given, build: Callable[[int], nn.Module]) -> NextItem:
         losses = _losses(network, control[rows], time[rows])
         return losses.sum() / (control[rows, 1:] != PAD).sum().clamp(min=1)
 
-    train(network, loss, len(control), RECIPE, epochs=given.epochs)
+    train(network, loss, len(control), RECIPE, given)
     return NextItem(network, given.vocabulary)
 
 

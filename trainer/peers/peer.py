@@ -28,9 +28,16 @@ class Peer(Protocol):
         ...
 
 
+def _silent(share: float) -> None:
+    del share
+
+
 @dataclass(frozen=True)
 class Given:
-    """What a peer learns from. `epochs`: instead of its own number, for networks; `threads`: of torch."""
+    """What a peer learns from.
+
+    For networks: `epochs` instead of their own number, torch's `threads`, whom to `tell` the share that is trained.
+    """
 
     train: tuple[Sequence, ...]
     validation: tuple[Sequence, ...]
@@ -38,6 +45,7 @@ class Given:
     seed: int
     threads: int = 1
     epochs: int | None = None
+    tell: Callable[[float], None] = _silent
 
     @property
     def rows(self) -> int:

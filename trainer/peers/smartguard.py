@@ -20,7 +20,7 @@ from edge.core.vocabulary import PAD, Vocabulary
 from trainer.peers.peer import Floats, Given, Windows
 from trainer.peers.torch_training import Recipe, seeded, size, train
 
-WIDTH, HEADS, LAYERS = 256, 8, 2
+WIDTH, HEADS, LAYERS, INNER = 256, 8, 2, 2048
 RECIPE = Recipe(epochs=60, batch=1024, shuffled=False)
 UNMASKED = 5  # epochs before the first mask
 HIDDEN = 2  # behaviors of a window that are masked
@@ -75,11 +75,9 @@ class SmartGuard(nn.Module):
         super().__init__()
         self.control = nn.Embedding(controls, WIDTH)
         self.weights = nn.Parameter(torch.tensor(FIRST_WEIGHTS))
-        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, batch_first=True)
+        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, batch_first=True)
         encoder = nn.TransformerEncoder(layer, LAYERS, nn.LayerNorm(WIDTH), enable_nested_tensor=False)
-        self.transformer = nn.Transformer(
-            WIDTH, HEADS, num_decoder_layers=LAYERS, custom_encoder=encoder, batch_first=True
-        )
+        self.transformer = nn.Transformer(WIDTH, HEADS, LAYERS, LAYERS, INNER, custom_encoder=encoder, batch_first=True)
         self.output = nn.Linear(WIDTH, controls)
         self.register_buffer("frequencies", torch.exp(torch.arange(0, WIDTH, 2) * -(math.log(10000.0) / WIDTH)))
 
@@ -200,6 +198,6 @@ def fit(given: Given) -> Guard:
         network.train()
         return value
 
-    train(network, loss, len(batch.control), RECIPE, epochs=given.epochs, validate=validate, ended=guide.turn)
+    train(network, loss, len(batch.control), RECIPE, given, validate=validate, ended=guide.turn)
     weight = noise_weights(held_out.control, rebuilt(network, held_out), given.rows)
     return Guard(network, given.vocabulary, weight)

@@ -33,19 +33,20 @@ def train(
     loss: Loss,
     count: int,
     recipe: Recipe,
+    given: Given,
     *,
-    epochs: int | None = None,
     validate: Callable[[], float] | None = None,
     ended: Callable[[], None] | None = None,
 ) -> None:
     """Minimize `loss` over `count` rows; with `validate`, the parameters of the epoch with the lowest value stay.
 
-    `epochs`: instead of the recipe's. `ended` is called after each epoch. The network ends in evaluation mode.
+    `given` may want other epochs than the recipe. `ended` is called after each. The network ends in evaluation mode.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.rate)
     best, kept = float("inf"), None
     network.train()
-    for epoch in range(epochs or recipe.epochs):
+    epochs = given.epochs or recipe.epochs
+    for epoch in range(epochs):
         order = torch.randperm(count) if recipe.shuffled else torch.arange(count)
         for rows in torch.split(order, recipe.batch):
             optimizer.zero_grad()
@@ -55,6 +56,7 @@ def train(
             ended()
         if validate is not None and (value := validate()) < best:
             best, kept = value, copy.deepcopy(network.state_dict())
+        given.tell((epoch + 1) / epochs)
     if kept is not None:
         network.load_state_dict(kept)
     network.eval()
