@@ -145,7 +145,7 @@ class Alarms:
         return [[] for _ in batch]
 
 
-class _Silent:
+class Silent:
     """A dialect nobody speaks: behaviors go into the loop directly."""
 
     def events(self, _message: Message) -> list[Event]:
@@ -160,7 +160,7 @@ def alarms(lived: Lived, surprise: Floats, limits: Limits, vocabulary: Vocabular
     def unheard(*_: Any) -> None:
         """Acknowledge and publish to nobody."""
 
-    watch = Watch(store, unheard, unheard, _Silent(), lived.zone)
+    watch = Watch(store, unheard, unheard, Silent(), lived.zone)
     watch.window = copy.deepcopy(lived.windows[0])
     watch.swap(Model("", "", Answers(surprise, vocabulary), limits))
     for place, behavior in enumerate(lived.behaviors):

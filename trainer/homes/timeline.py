@@ -32,13 +32,17 @@ TRIED = 400
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a timeline is to be like. `motion`: share of motion, 0 for a home without sensors of the rooms."""
+    """What a timeline is to be like. `motion`: share of motion, 0 for a home without sensors of the rooms.
+
+    `bought`: share of the days after which the home's newest device is used; 1 for never.
+    """
 
     seed: int
     days: int
     start: date = date(2024, 1, 1)
     devices: int = DEVICES
     motion: float = MOTION
+    bought: float = BOUGHT
 
 
 def lively(seed: int) -> Home:
@@ -61,7 +65,7 @@ def behaviors(wanted: Wanted) -> list[Behavior]:
     for number, (start, days) in enumerate(_seasons(wanted.start, wanted.days, home.latitude)):
         rng = np.random.default_rng([wanted.seed, home.seed, 8, number])
         home = replace(home, habits=tuple(_wandered(each, rng) for each in home.habits))
-        late = (start - wanted.start).days >= BOUGHT * wanted.days
+        late = (start - wanted.start).days >= wanted.bought * wanted.days
         scene = Scene(new_device=home.newcomer) if late else Scene()
         told, hold = _stretch(home, scene, start, days, wanted=wanted, hold=hold, rng=rng)
         for report in told:
