@@ -64,7 +64,7 @@ def test_padding_and_what_is_hidden_do_not_count() -> None:
     one = parity.example(8, 0)
     flat = detector.initial(0) + 0.1 * torch.randn(detector.COUNT, generator=torch.Generator().manual_seed(0))
     tokens, mask, _ = one.tensors()
-    what, when = detector.score(flat, tokens, mask)
+    said = detector.score(flat, tokens, mask)
     changed = tokens.clone()
     padded = tokens[:, :, 3] == 0
     changed[..., 0][padded] = 3  # a padded place's day
@@ -74,8 +74,9 @@ def test_padding_and_what_is_hidden_do_not_count() -> None:
     late = mask[:, :, 1] == 1
     changed[..., 1][late & ~padded] = 2
     changed[..., 4][late & ~padded] = 1
+    changed[..., 5][(hidden | late) & ~padded] = 3
     again = detector.score(flat, changed, mask)
-    for before, after in zip((what, when), again, strict=True):
+    for before, after in zip(said, again, strict=True):
         torch.testing.assert_close(before[~padded], after[~padded])
 
 
@@ -93,10 +94,11 @@ def test_weights_weigh() -> None:
     p = detector.named(detector.pieces(detector.initial(0)))
     first = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0])
     torch.testing.assert_close(
-        detector.objective(p, tokens, mask, first), detector.objective(p, tokens[:1], mask[:1], torch.ones(1))
+        detector.objective(p, tokens, mask, first)[0], detector.objective(p, tokens[:1], mask[:1], torch.ones(1))[0]
     )
     torch.testing.assert_close(
-        detector.objective(p, tokens, mask, torch.ones(8)), detector.objective(p, tokens, mask, torch.full((8,), 0.3))
+        detector.objective(p, tokens, mask, torch.ones(8))[0],
+        detector.objective(p, tokens, mask, torch.full((8,), 0.3))[0],
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.core.errors import RetrainError
 from edge.core.sequences import LENGTH, Sequence, Step, tokens
-from edge.core.vocabulary import Vocabulary
+from edge.core.vocabulary import CONTROL_ROWS, Vocabulary
 from edge.retrainer import MOST_STEPS, Retrained, retrain, steps_for
 from edge.scorer import Scorer
 from edge.slots import shipped
@@ -133,11 +133,27 @@ def test_draws_follow_the_weights_evenly() -> None:
 
 def test_masks_hide_something_of_every_sequence_and_never_padding() -> None:
     ids = tokens([morning(day)[: 1 + day % 5] for day in range(200)], VOCABULARY)
-    mask = worker.hide(ids, np.random.default_rng(0))
+    mask = worker.Guide(CONTROL_ROWS).hide(ids, np.random.default_rng(0))
     assert mask.shape == (200, LENGTH, 2)
     assert (mask.sum(1) >= 1).all()
     assert not mask[ids[:, :, 3] == 0].any()
     assert set(np.unique(mask)) == {0, 1}
+
+
+def test_what_surprised_is_hidden_more_often() -> None:
+    guide, chance = worker.Guide(CONTROL_ROWS), np.random.default_rng(0)
+    ids = tokens(HOME * 20, VOCABULARY)
+    hard = VOCABULARY.control_id("kettle", "off")
+    is_hard = ids[:, :, worker.CONTROL] == hard
+    before = guide.hide(ids, chance)[:, :, 0]
+    for _ in range(20):
+        batch = {"tokens": ids, "mask": guide.hide(ids, chance)}
+        guide.learn(ids, batch, np.where(is_hard, 4.0, 0.5).astype(np.float32))
+    after = guide.hide(ids, chance)
+    real = ids[:, :, worker.CONTROL] != 0
+    assert after[:, :, 0][is_hard].mean() > 1.5 * before[is_hard].mean()
+    assert after[:, :, 0][real].mean() == pytest.approx(before[real].mean(), abs=0.06)  # as much in all
+    assert after[:, :, 1][is_hard].mean() == pytest.approx(after[:, :, 1][real].mean(), abs=0.05)
 
 
 def test_some_names_are_forgotten_and_nothing_else() -> None:
@@ -146,7 +162,7 @@ def test_some_names_are_forgotten_and_nothing_else() -> None:
     gone = (shown != ids).any(-1)
     assert 0.03 < gone.sum() / (ids[:, :, 3] != 0).sum() < 0.07
     assert (shown[gone][:, 2:4] == 1).all()
-    np.testing.assert_array_equal(shown[..., [0, 1, 4]], ids[..., [0, 1, 4]])
+    np.testing.assert_array_equal(shown[..., [0, 1, 4, 5]], ids[..., [0, 1, 4, 5]])
     np.testing.assert_array_equal(shown[ids[:, :, 3] == 0], ids[ids[:, :, 3] == 0])
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.core.errors import ArtifactError
-from edge.core.sequences import LENGTH, Sequence, Step, tokens
+from edge.core.sequences import DURATIONS, LENGTH, Sequence, Step, tokens
 from edge.core.vocabulary import CONTROL_ROWS, FIRST, TIME_ROWS, Vocabulary
 from edge.scorer import UNKNOWN_SURPRISE, Scorer, hit_rate
 from edge.slots import shipped
@@ -38,12 +39,13 @@ def scorer() -> Scorer:
 def test_surprise_is_the_nats_of_what_was_hidden(scorer: Scorer) -> None:
     sequences = [sequence(length, length) for length in (1, 3, 10, 2)]
     for row, steps in enumerate(scorer.surprise(sequences)):
-        assert steps.shape == (len(sequences[row]), 2)
+        assert steps.shape == (len(sequences[row]), 3)
         for place in range(len(steps)):
             ids = tokens([sequences[row][: place + 1]], VOCABULARY)
-            for part, (field, known) in enumerate([(3, slice(FIRST, FIRST + len(PAIRS))), (1, slice(0, 24))]):
+            parts = [(3, slice(FIRST, FIRST + len(PAIRS))), (1, slice(0, 24)), (5, slice(0, DURATIONS - 1))]
+            for part, (field, known) in enumerate(parts):
                 mask = np.zeros((1, LENGTH, 2), np.float32)
-                mask[0, place, part] = 1
+                mask[0, place, min(part, 1)] = 1
                 said = scorer._score.run(None, {"tokens": ids, "mask": mask})[part][0, place]
                 likely = np.exp(said[known]) / np.exp(said[known]).sum()
                 assert steps[place, part] == pytest.approx(
@@ -58,13 +60,21 @@ def test_what_comes_later_changes_no_score(scorer: Scorer) -> None:
         np.testing.assert_allclose(scorer.surprise([whole[:length]])[0], steps[:length], atol=1e-4)
 
 
+def test_what_is_carried_is_read_and_not_scored_again(scorer: Scorer) -> None:
+    whole = sequence(10, 5)
+    carried = (*(replace(step, carried=True) for step in whole[:5]), *whole[5:])
+    np.testing.assert_allclose(scorer.surprise([carried])[0], scorer.surprise([whole])[0][5:], atol=1e-4)
+    assert scorer.foretold([carried]).ranks.tolist() == scorer.foretold([whole]).ranks[4:].tolist()
+    assert [len(each) for each in scorer.surprise([whole, carried, whole[:3]])] == [10, 5, 3]
+
+
 def test_many_at_once_are_as_one_by_one(scorer: Scorer) -> None:
     sequences = [sequence(1 + row % 10, row) for row in range(100)]
     together = scorer.surprise(sequences)
     assert len(together) == 100
     for one, steps in zip(sequences, together, strict=True):
         np.testing.assert_allclose(scorer.surprise([one])[0], steps, atol=1e-4)
-    np.testing.assert_allclose(scorer.scores(sequences), [steps.sum(1).max() for steps in together], atol=1e-5)
+    np.testing.assert_allclose(scorer.scores(sequences), [steps[:, :2].sum(1).max() for steps in together], atol=1e-5)
     assert scorer.surprise([]) == []
     assert scorer.scores([]).shape == scorer.foretold([]).ranks.shape == (0,)
 
@@ -73,7 +83,7 @@ def test_newest_is_the_last_step(scorer: Scorer) -> None:
     for length in (1, 4, 10, 13):
         steps = sequence(length)
         newest = scorer.newest(steps)
-        np.testing.assert_allclose((newest.what, newest.when), scorer.surprise([steps])[0][-1], atol=1e-4)
+        np.testing.assert_allclose(newest[:3], scorer.surprise([steps])[0][-1], atol=1e-4)
         assert newest.what_logprobs.shape == (CONTROL_ROWS,)
         assert newest.when_logprobs.shape == (TIME_ROWS,)
         assert np.exp(newest.what_logprobs).sum() == pytest.approx(1, abs=1e-5)
@@ -104,9 +114,9 @@ def test_ranks_agree_with_predictions_and_see_nothing_of_the_future(scorer: Scor
 
 def test_what_was_never_seen_is_surprising(scorer: Scorer) -> None:
     steps = (*sequence(3), Step(0, 13, "chainsaw", "on"))
-    what, when = scorer.surprise([steps])[0][-1]
+    what, when, duration = scorer.surprise([steps])[0][-1]
     assert what == pytest.approx(UNKNOWN_SURPRISE)
-    assert np.isfinite(when)
+    assert np.isfinite([when, duration]).all()
     assert scorer.newest(steps).what == pytest.approx(UNKNOWN_SURPRISE)
     assert scorer.foretold([steps]).ranks[-1] == len(PAIRS) + 1
 

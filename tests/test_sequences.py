@@ -11,14 +11,19 @@ from edge.core.behaviors import Behavior, States
 from edge.core.errors import ArtifactError
 from edge.core.events import Event
 from edge.core.sequences import (
-    FIRST_GAP,
+    CARRIED,
+    DURATIONS,
     LENGTH,
     MAX_GAP,
     MAX_SPAN,
-    PAD_GAP,
+    NO_DURATION,
+    PAD_DURATION,
+    WITHIN_HOUR,
     Step,
+    duration_id,
     gap_id,
     hours_between,
+    own,
     split,
     step_of,
     tokens,
@@ -33,14 +38,37 @@ times = st.lists(st.floats(0, 3e6), min_size=1, max_size=60).map(sorted)
 def test_splitting_loses_nothing_and_keeps_its_bounds(moments):
     lived = [Behavior(homes.MONDAY + t, "lamp1", "state ON") for t in moments]
     parts = split(lived, UTC)
-    assert [each for part in parts for each in part] == [step_of(each, UTC) for each in lived]
-    place = 0
+    assert [part[place] for part in parts for place in own(part)] == [step_of(each, UTC) for each in lived]
+    ends = 0
     for part in parts:
-        inside = lived[place : place + len(part)]
-        place += len(part)
+        ends += len(own(part))
+        inside = lived[ends - len(part) : ends]
         assert 1 <= len(part) <= LENGTH
         assert inside[-1].time - inside[0].time <= MAX_SPAN
         assert all(b.time - a.time <= MAX_GAP for a, b in zip(inside, inside[1:], strict=False))
+        assert [each.gap for each in part][1:] == [b.time - a.time for a, b in zip(inside, inside[1:], strict=False)]
+
+
+@given(st.integers(1, 60))
+def test_a_long_run_goes_on_with_what_came_before(count):
+    lived = [Behavior(homes.MONDAY + 60.0 * n, f"lamp{n % 3}", "state ON") for n in range(count)]
+    parts = split(lived, UTC)
+    for former, later in zip(parts, parts[1:], strict=False):
+        assert later[:CARRIED] == former[-CARRIED:]
+        assert [step.carried for step in later] == [True] * CARRIED + [False] * (len(later) - CARRIED)
+    assert not any(step.carried for step in parts[0])
+    assert {step.since for part in parts for step in part} <= {None, 180.0}
+
+
+@given(st.floats(0, 1e7), st.floats(0, 1e7))
+def test_a_longer_duration_has_no_smaller_id(one, other):
+    one, other = sorted((one, other))
+    assert 0 <= duration_id(one) <= duration_id(other) < WITHIN_HOUR
+
+
+def test_what_a_step_is_does_not_hang_on_how_it_was_reached():
+    assert Step(0, 7, "a", "b", 3.0, 9.0, carried=True) == Step(0, 7, "a", "b")
+    assert hash(Step(0, 7, "a", "b", 3.0)) == hash(Step(0, 7, "a", "b"))
 
 
 def test_a_step_lies_in_the_homes_own_week_over_a_change_of_clocks():
@@ -55,17 +83,24 @@ def test_hours_go_forward_through_the_week(day, hour, then_day, then_hour):
     a, b = Step(day, hour, "x", "y"), Step(then_day, then_hour, "x", "y")
     assert 0 <= hours_between(a, b) < 168
     assert (hours_between(a, b) + hours_between(b, a)) % 168 == 0
-    assert 0 <= gap_id(a, b) < FIRST_GAP == gap_id(None, b)
+    assert 0 <= gap_id(a, b) < NO_DURATION == gap_id(None, b) < DURATIONS
 
 
 def test_tokens_name_what_is_known_and_pad_the_rest():
     vocabulary = Vocabulary().grown(homes.PAIRS[:4])
     ids = tokens([(homes.step(2, 7, 0), homes.step(2, 7, 4))], vocabulary)
-    assert ids.shape == (1, LENGTH, 5)
-    assert ids[0, 0].tolist() == [2, 7, FIRST, FIRST, FIRST_GAP]
+    assert ids.shape == (1, LENGTH, 6)
+    assert ids[0, 0].tolist() == [2, 7, FIRST, FIRST, NO_DURATION, NO_DURATION]
     assert ids[0, 1, 2:4].tolist() == [UNKNOWN, UNKNOWN]
     assert (ids[0, 2:, 3] == PAD).all()
-    assert (ids[0, 2:, 4] == PAD_GAP).all()
+    assert (ids[0, 2:, 4:] == PAD_DURATION).all()
+
+
+def test_seconds_are_read_only_where_hours_are_told_apart():
+    timed = (Step(0, 6, "a", "x", None, None), Step(0, 6, "a", "y", 4.0, 4.0), Step(0, 9, "b", "z", 9000.0, None))
+    fine, coarse = (tokens([timed], Vocabulary(slots=slots))[0, :3, 4:].tolist() for slots in (24, 8))
+    assert fine == [[NO_DURATION] * 2, [duration_id(4)] * 2, [duration_id(9000), NO_DURATION]]
+    assert coarse == [[NO_DURATION] * 2, [WITHIN_HOUR] * 2, [duration_id(3 * 3600), NO_DURATION]]
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=40), st.integers(1, 39))

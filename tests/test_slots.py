@@ -232,7 +232,7 @@ def test_a_crash_between_any_two_steps_leaves_a_slot(tmp_path: Path, action: Cal
 
 def test_the_shipped_model_is_what_its_manifest_says(tmp_path: Path) -> None:
     model = verify_model(shipped("detector"))
-    assert set(model.files) == {"score.onnx", "predict.onnx", "train_step.onnx", "initial.npy"}
+    assert set(model.files) == {"score.onnx", "predict.onnx", "train_step.onnx", "initial.npy", "layout.json"}
     assert model.parameters <= 600_000
     for name in model.files:
         copy = tmp_path / name.partition(".")[0]

@@ -18,8 +18,11 @@ MIN_ALPHA = 0.0001
 SCALE = 0.95  # the quantile that makes the parts comparable
 LEAST = 0.05  # nats; a limit of nothing would call every other hour unusual
 PARTS = ("what", "when", "duration")
+POWER = 4  # of the mean that joins a sequence's steps: near the maximum, yet two odd steps are odder than one
 TAIL = 0.1  # the share of the highest scores whose shape says what lies beyond them
-MOST_HEAVY = 0.5  # the tail's shape parameter at most: a home's few oddest hours must not lift the limit out of reach
+# The tail's shape: from few excesses it is told too light rather than too heavy, so never lighter than an exponential;
+# and a home's few oddest hours must not lift the limit out of reach.
+SHAPE = (0.0, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,14 @@ class Limits:
         """Return how many times its limit the oddest part of one behavior (3,) is; above 1 is unusual."""
         return float(self.ratios(surprise).max())
 
+    @staticmethod
+    def joined(before: float, score: float) -> float:
+        """Return a sequence's score with one more behavior: what is odd adds up, the oddest counts most."""
+        return float((before**POWER + score**POWER) ** (1 / POWER))
+
     def scores(self, surprise: Items[NDArray[np.floating]]) -> NDArray[np.float64]:
-        """Return each sequence's score (n,): that of its oddest own step. `surprise`: (steps, 3) nats a sequence."""
-        return np.array([float(self.ratios(steps).max(initial=0.0)) for steps in surprise])
+        """Return each sequence's score (n,), its own steps joined. `surprise`: (steps, 3) nats a sequence."""
+        return np.array([_joined(self.ratios(steps)) for steps in surprise])
 
 
 def alpha_for(alarms_per_week: float, sequences_per_week: float) -> float:
@@ -75,12 +83,17 @@ def calibrate(
     given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
     share = given[[len(steps) > 0 for steps in surprise]][whole]
     scale = np.maximum([_reached(part, share, SCALE) for part in most.T], LEAST)
-    scores = (most / scale).max(1)
+    scores = np.array([_joined(steps / scale) for steps in seen])[whole]
     # One more sequence, that of the day to come, weighs as an average one and lies above all.
     level = (1 - alpha) * (1 + share.mean() / share.sum())
     factor = _reached(scores, share, level) if level <= 1 else _beyond(scores, share, alpha)
     what, when, duration = (float(part) for part in scale * factor)
     return Limits(what, when, duration, alpha, len(most))
+
+
+def _joined(ratios: NDArray[np.floating]) -> float:
+    """Return the score of a sequence whose steps are at these ratios (steps, 3)."""
+    return float((ratios.max(1, initial=0.0) ** POWER).sum() ** (1 / POWER))
 
 
 def _beyond(scores: NDArray[np.floating], share: NDArray[np.float64], alpha: float) -> float:
@@ -99,7 +112,7 @@ def _beyond(scores: NDArray[np.floating], share: NDArray[np.float64], alpha: flo
     excess, part = excess[order], part[order] / part.sum()
     mean = float((excess * part).sum())
     lower = float((excess * part * (1 - np.cumsum(part) + part / 2)).sum())  # E[X (1 - F(X))]
-    heavy = float(np.clip(2 - mean / max(mean - 2 * lower, 1e-9), -0.5, MOST_HEAVY))
+    heavy = float(np.clip(2 - mean / max(mean - 2 * lower, 1e-9), *SHAPE))
     spread = mean * (1 - heavy)
     times = tail / alpha
     far = spread * (math.log(times) if abs(heavy) < 1e-6 else (times**heavy - 1) / heavy)

@@ -94,10 +94,11 @@ class Guide:
         hidden: NDArray[np.float32] = mask.astype(np.float32)
         return hidden
 
-    def learn(self, batch: Batch, nats: NDArray[np.float32]) -> None:
-        """Remember how surprising the hidden controls of a batch were, nats (B, LENGTH)."""
-        hidden = batch["mask"][:, :, 0] > 0
-        control = batch["tokens"][:, :, CONTROL][hidden]
+    def learn(self, lived: NDArray[np.int64], batch: Batch, nats: NDArray[np.float32]) -> None:
+        """Remember how surprising the hidden controls of a batch were, nats (B, LENGTH); slips teach nothing."""
+        control = lived[:, :, CONTROL]
+        hidden = (batch["mask"][:, :, 0] > 0) & (batch["tokens"][:, :, CONTROL] == control)
+        control = control[hidden]
         count = np.bincount(control, minlength=len(self.nats))
         found = np.bincount(control, nats[hidden], len(self.nats))
         seen = count > 0
@@ -127,18 +128,22 @@ def slip(tokens: NDArray[np.int64], possible: NDArray[np.int64], chance: np.rand
 
 def batches(
     tokens: NDArray[np.int64], weight: NDArray[np.float32], possible: NDArray[np.int64], job: Job, guide: Guide
-) -> Iterator[Batch]:
-    """Yield one batch a step. Weights decide how often a sequence is drawn, so drawn ones all count alike."""
+) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+    """Yield what was lived and the batch shown of it, one a step.
+
+    Weights decide how often a sequence is drawn, so drawn ones all count alike.
+    """
     chance = np.random.default_rng(job.seed)
     rows = order(weight, chance)
     for step in range(job.steps):
-        drawn = forget(slip(tokens[[next(rows) for _ in range(job.batch)]], possible, chance), chance)
-        yield {
-            "tokens": drawn,
-            "mask": guide.hide(drawn, chance),
+        lived = tokens[[next(rows) for _ in range(job.batch)]]
+        batch = {
+            "tokens": forget(slip(lived, possible, chance), chance),
+            "mask": guide.hide(lived, chance),
             "weight": np.ones(job.batch, np.float32),
             "lr": np.array(rate(step, job.steps, job.lr), np.float32),
         }
+        yield lived, batch
 
 
 class Training:
@@ -190,10 +195,10 @@ def run(directory: Path) -> None:
     training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
     losses: list[float] = []
     told = -math.inf
-    guide = Guide(1 + max(int(tokens[:, :, CONTROL].max()), int(possible[:, 1].max(initial=UNKNOWN)), UNKNOWN))
-    for step, batch in enumerate(batches(tokens, weight, possible, job, guide), 1):
+    guide = Guide(int(tokens[:, :, CONTROL].max()) + 1)
+    for step, (lived, batch) in enumerate(batches(tokens, weight, possible, job, guide), 1):
         loss, nats = training.step(batch)
-        guide.learn(batch, nats)
+        guide.learn(lived, batch, nats)
         losses.append(loss)
         if not math.isfinite(losses[-1]):
             sys.exit(f"the loss is not finite at step {step}")
