@@ -153,11 +153,10 @@ class Injector:
         if hour is None:
             return None
         begin = self._at(day, hour)
-        end = begin + min(most * LONGER, MOST_ON) * float(self._rng.uniform(0.95, 1.0))
+        end = begin + min(most * LONGER, MOST_ON) * float(self._rng.uniform(1.0, 1.05))
         acts = self._acts[start[0]]
         alone = bisect_left(acts, begin) == bisect_left(acts, end)
-        lasts = end - begin >= most * AT_LEAST * 0.95 and end <= self._end
-        if not (alone and lasts and self._past.usual(stop, local(end, self._zone).hour)):
+        if not (alone and end <= self._end and self._past.usual(stop, local(end, self._zone).hour)):
             return None
         return Injection(DD, (Behavior(begin, *start), Behavior(end, *stop)), (1,))
 

@@ -93,7 +93,8 @@ def stays(
 def _joined(moves: Items[_Move], until: float, own: str) -> list[Stay]:
     """Turn moves into stays, in one room at a time."""
     out: list[Stay] = []
-    for move, after in zip(moves, [*moves[1:], _Move(until, own)], strict=True):
+    within = [move for move in moves if move.begin < until]
+    for move, after in zip(within, [*within[1:], _Move(until, own)], strict=True):
         if after.begin <= move.begin:
             continue
         if out and out[-1].room == move.room and out[-1].awake == move.awake:

@@ -62,11 +62,11 @@ def behaviors(wanted: Wanted) -> list[Behavior]:
     names = {each.id: each.name for each in home.dictionary.devices.values()}
     out: list[Behavior] = []
     hold = None
-    for number, (start, days) in enumerate(_seasons(wanted.start, wanted.days, home.latitude)):
+    bought = wanted.start + timedelta(days=round(wanted.bought * wanted.days))
+    for number, (start, days) in enumerate(_stretches(wanted.start, wanted.days, bought, home.latitude)):
         rng = np.random.default_rng([wanted.seed, home.seed, 8, number])
         home = replace(home, habits=tuple(_wandered(each, rng) for each in home.habits))
-        late = (start - wanted.start).days >= wanted.bought * wanted.days
-        scene = Scene(new_device=home.newcomer) if late else Scene()
+        scene = Scene(new_device=home.newcomer) if start >= bought else Scene()
         told, hold = _stretch(home, scene, start, days, wanted=wanted, hold=hold, rng=rng)
         for report in told:
             day, hour = divmod(report.hour, 24.0)
@@ -105,12 +105,12 @@ def _stretch(
     return [*used, *(report for report in told if rng.random() >= MISSED)], hold
 
 
-def _seasons(start: date, days: int, latitude: float) -> list[tuple[date, int]]:
-    """Return the stretches of one season each that the days consist of."""
+def _stretches(start: date, days: int, bought: date, latitude: float) -> list[tuple[date, int]]:
+    """Return the stretches that the days consist of: each of one season, before or after the newest device came."""
     out: list[tuple[date, int]] = []
     for day in range(days):
         today = start + timedelta(days=day)
-        if out and season_of(today, latitude) == season_of(out[-1][0], latitude):
+        if out and today != bought and season_of(today, latitude) == season_of(out[-1][0], latitude):
             out[-1] = out[-1][0], out[-1][1] + 1
         else:
             out.append((today, 1))
