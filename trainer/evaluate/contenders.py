@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.calibration import Limits, calibrate
-from edge.core.gate import CALIBRATE, TRAIN, roles
+from edge.core.gate import TRAIN, roles
 from edge.core.sequences import Sequence, Step, own
 from edge.core.vocabulary import FIRST, Vocabulary
 from edge.synthesis import Home, Scoring
@@ -67,7 +67,7 @@ class Counting:
     """The n-gram with the hour of day. It knows the hour of what it foretells, which the hub does not.
 
     It foretells by the counts of all training days. It alarms by those of the days the hub trains on, its surprise
-    standardized by median and MAD (ha-kontinuum), with the hub's own rule of limits on the days the hub calibrates on.
+    standardized by median and MAD (ha-kontinuum), with the hub's own rule of limits on the days the hub holds out.
     """
 
     def __init__(self, home: Home, vocabulary: Vocabulary, alpha: float) -> None:
@@ -86,7 +86,7 @@ class Counting:
         nats = np.concatenate([np.empty(0), *self._part.surprise([ids], [hours])])
         self._normal = nats[role == TRAIN]
         rows = np.split(self._rows(nats), np.cumsum(counts)[:-1])
-        self.limits = calibrate([part for part, mark in zip(rows, marks, strict=True) if mark == CALIBRATE], alpha)
+        self.limits = calibrate([part for part, mark in zip(rows, marks, strict=True) if mark != TRAIN], alpha)
 
     def foretold(self, lived: Lived) -> Told:
         """Return what the counts say comes next, after the three behaviors before it and at its hour."""
