@@ -8,22 +8,22 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from edge.adapt import Model
 from edge.core.behaviors import Behavior
-from edge.core.calibration import Limits
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.errors import SettingsError
-from edge.core.explanations import MOST_EXPECTED, explain, likeliest
+from edge.core.explanations import MOST_EXPECTED, Explanation, explain, likeliest
 from edge.core.habits import Habits
 from edge.core.phrases import Phrases
 from edge.core.quiet import EVERYTHING, EXCLUDED, LONGEST_MUTE, MUTED, SAME_SEQUENCE, SHADOW, Quiet, fits
 from edge.core.sequences import CARRIED, Window
 from edge.core.verdicts import FEEDBACK, SENT, TOLD, UNUSUAL, Alert, Verdict
-from edge.core.vocabulary import Vocabulary
 
 MUTES = "mutes"  # the fact that keeps them
+BLAMED = 0.5  # the own score under which a behavior is never a sequence's oddest: ten of it do not reach the limit
 BEGUN = (*TOLD, SHADOW)  # states of what has made a sequence one that alarmed
 
 
@@ -51,6 +51,14 @@ class Keeping(Protocol):
         ...
 
 
+class _Oddest(NamedTuple):
+    """The behavior of a sequence that is explained: its own score, its row, its why."""
+
+    score: float
+    row: int
+    why: Explanation
+
+
 class Alerts:
     """Decides who is told of what. `shadow_mode`: why nobody is told anything yet, "" once alerts are on."""
 
@@ -75,6 +83,8 @@ class Alerts:
         self._muted: set[str] = set()  # devices a mute met in it
         self._noted: set[tuple[str, str]] = set()  # (device, reason) kept once in a sequence
         self._since_alarm = CARRIED + 1  # behaviors since the last alarm
+        self._joined = 0.0  # the sequence's score
+        self._oddest: _Oddest | None = None  # of the sequence, or what was unusual last
 
     def device(self, name: str) -> Device:
         """Return what is known of a device."""
@@ -92,6 +102,7 @@ class Alerts:
             self._muted.clear()
         if window.begun():
             self._noted.clear()
+            self._joined, self._oddest = 0.0, None
             window.alarmed = window.steps[0].carried and self._since_alarm <= CARRIED
 
     def alarmed(self, window: Window) -> None:
@@ -99,48 +110,60 @@ class Alerts:
         window.alarmed = True
         self._since_alarm = 0
 
-    def verdict(
-        self, behavior: Behavior, window: Window, newest: Any, limits: Limits, vocabulary: Vocabulary, *, model: str,
-        heard: float,
-    ) -> Verdict:  # fmt: skip
-        """Judge the newest behavior of a window. `newest`: its surprise (edge/scorer.py); `heard`: wall clock."""
+    def verdict(self, behavior: Behavior, row: int, window: Window, model: Model, heard: float) -> Verdict:
+        """Judge the newest behavior of a window; `row`: where it is kept, `heard`: when, by the wall clock.
+
+        It is unusual where it is beyond its limits, or where it takes the whole sequence beyond them; then the oddest
+        of the sequence is what is explained.
+        """
+        newest = model.scorer.newest(window.steps)
         surprise = float(newest.what), float(newest.when), float(newest.duration)
-        score = limits.score(surprise)
-        if not score > UNUSUAL:  # what is no number is not unusual
+        own, before = model.limits.score(surprise), self._joined
+        if not math.isfinite(own):
+            return Verdict(own)
+        self._joined = model.limits.joined(before, own)
+        if own > max(BLAMED, self._oddest.score if self._oddest else 0.0) or own > UNUSUAL:
+            limits = model.limits.what, model.limits.when, model.limits.duration
+            why = explain(
+                behavior,
+                window.steps,
+                surprise,
+                limits,
+                habits=self.habits,
+                dictionary=Dictionary(self.devices, ()),
+                expected=likeliest(newest.what_logprobs, model.scorer.vocabulary, MOST_EXPECTED + 1),
+                model=model.slot,
+            )
+            self._oddest = _Oddest(own, row, why)
+        score = self._joined if before <= UNUSUAL else own
+        if score <= UNUSUAL or self._oddest is None:
             return Verdict(score)
-        why = explain(
-            behavior,
-            window.steps,
-            surprise,
-            (limits.what, limits.when, limits.duration),
-            habits=self.habits,
-            dictionary=Dictionary(self.devices, ()),
-            expected=likeliest(newest.what_logprobs, vocabulary, MOST_EXPECTED + 1),
-            model=model,
-        )
-        return Verdict(score, self._reason(behavior, window, heard), why, self._phrases.sentence(why))
+        why = self._oddest.why
+        reason = self._reason(why.device, window, behavior.time, heard)
+        return Verdict(score, reason, why, self._phrases.sentence(why))
 
     def unjudged(self) -> Verdict:
         """Return the verdict on an excluded device's behavior."""
         self.kept_quiet[EXCLUDED] += 1
         return Verdict(None, EXCLUDED)
 
-    def take(self, behavior: Behavior, row: int, window: Window, verdict: Verdict, told: Mapping[str, Any]) -> None:
+    def take(self, verdict: Verdict, window: Window, told: Mapping[str, Any]) -> None:
         """Keep an unusual behavior with its why, and tell it unless it is to be quiet; `told`: the message's body."""
         why = verdict.explanation
-        if why is None or verdict.score is None:
+        if why is None or verdict.score is None or self._oddest is None:
             return
+        time = window.last
         if verdict.quiet:
             self.kept_quiet[verdict.quiet] += 1
-        if verdict.quiet != SAME_SEQUENCE and (behavior.device, verdict.quiet) not in self._noted:
-            self._noted.add((behavior.device, verdict.quiet))
+        if verdict.quiet != SAME_SEQUENCE and (why.device, verdict.quiet) not in self._noted:
+            self._noted.add((why.device, verdict.quiet))
             state = verdict.quiet or SENT
-            alert = Alert(behavior.time, row, verdict.score, UNUSUAL, verdict.sentence, state, explanation=why)
+            alert = Alert(time, self._oddest.row, verdict.score, UNUSUAL, verdict.sentence, state, explanation=why)
             number = self._store.add_alert(alert)
             if verdict.alert:
-                self.quiet.charge(behavior.device, behavior.time)
-                body = {"alert": number, "sentence": verdict.sentence, **told, "explanation": why.as_json()}
-                self._publish("alert", body)
+                self.quiet.charge(why.device, time)
+                what = {"t": why.time, "device": why.device, "control": why.control, "explanation": why.as_json()}
+                self._publish("alert", {"alert": number, "sentence": verdict.sentence, **told, **what})
         if verdict.quiet in {"", SHADOW}:
             self.alarmed(window)
 
@@ -195,12 +218,11 @@ class Alerts:
             "kept_quiet": dict(self.kept_quiet),
         }
 
-    def _reason(self, behavior: Behavior, window: Window, heard: float) -> str:
-        """Return why an unusual behavior is not told, "" where it is."""
-        name = behavior.device
-        if name in self._muted or self.quiet.muted(self.device(name), heard):
-            self._muted.add(name)
+    def _reason(self, device: str, window: Window, time: float, heard: float) -> str:
+        """Return why nobody is told of an unusual behavior of a device, "" where somebody is."""
+        if device in self._muted or self.quiet.muted(self.device(device), heard):
+            self._muted.add(device)
             return MUTED
         if window.alarmed:
             return SAME_SEQUENCE
-        return SHADOW if self.shadow_mode else self.quiet.held(name, behavior.time)
+        return SHADOW if self.shadow_mode else self.quiet.held(device, time)

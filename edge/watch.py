@@ -67,6 +67,7 @@ class Watch:
         self.alerts = alerts or Alerts(store, publish, zone)
         self.window = Window()
         self.model: Model | None = None
+        self.meet: Callable[[], None] | None = None  # called before a device is scored that the model does not name
         self.shadow: Model | None = None
         self.trials: list[Trial] = []
         self.scored = 0
@@ -115,12 +116,14 @@ class Watch:
         before = self.window
         if self._lived(behavior) and before.steps:
             self._finish(before)
+        if self.meet is not None and self.model and behavior.device not in self.model.scorer.vocabulary.devices:
+            self.meet()
         if self.model is not None:
-            verdict = self._verdict(self.model, behavior, heard)
+            verdict = self._verdict(self.model, behavior, row, heard)
             self._unusual |= verdict.unusual
             told = self._told(behavior, verdict, self.model)
             self._publish("behavior", told)
-            self.alerts.take(behavior, row, self.window, verdict, told)
+            self.alerts.take(verdict, self.window, told)
         self.alerts.habits.add(behavior)
 
     def take_up(self, lived: Iterable[tuple[int, Behavior]], alerts: Iterable[Alert], now: float) -> None:
@@ -158,15 +161,11 @@ class Watch:
                 self.devices[event.device] = Device(event.device, event.name, event.kind)
         return Entry(message, tuple(events), tuple(behaviors))
 
-    def _verdict(self, model: Model, behavior: Behavior, heard: float) -> Verdict:
+    def _verdict(self, model: Model, behavior: Behavior, row: int, heard: float) -> Verdict:
         if self.alerts.excluded(behavior.device):
             return self.alerts.unjudged()
         self.scored += 1
-        newest = model.scorer.newest(self.window.steps)
-        vocabulary = model.scorer.vocabulary
-        return self.alerts.verdict(
-            behavior, self.window, newest, model.limits, vocabulary, model=model.slot, heard=heard
-        )
+        return self.alerts.verdict(behavior, row, self.window, model, heard)
 
     def _finish(self, window: Window) -> None:
         """Count a finished sequence; score it with both models while one is on probation."""

@@ -21,14 +21,14 @@ LIMITS = Limits(5.0, 5.0, 5.0, 0.05, 100)
 
 
 class Fixed:
-    """A scorer with the real one's interface that finds `odd` surprising and nothing else."""
+    """A scorer with the real one's interface that finds `odd` (devices, or device=nats) surprising and nothing else."""
 
     def __init__(self, odd: str) -> None:
-        self.odd = odd.split()
+        self.odd = {name: float(nats or 9) for name, _, nats in (each.partition("=") for each in odd.split())}
         self.vocabulary = Vocabulary().grown(homes.PAIRS)
 
     def newest(self, sequence):
-        nats = 9.0 if sequence[-1].device in self.odd else 1.0
+        nats = self.odd.get(sequence[-1].device, 1.0)
         return Newest(nats, 0.0, 0.0, LIKELY, np.zeros(25), np.zeros(19))
 
     def scores(self, sequences):

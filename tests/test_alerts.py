@@ -1,14 +1,19 @@
 """What becomes of an unusual behavior, through the real fast loop and store: told with its why, or kept quiet."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.core.errors import SettingsError
 from edge.core.quiet import BUDGET, COOLDOWN, EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW
 from edge.core.sequences import CARRIED, LENGTH
 from edge.store import Store
 from tests import homes
-from tests.hearing import bodies, message, watching
+from tests.hearing import LIMITS, bodies, message, watching
 
 HOUR, DAY = 3600, 86400
 
@@ -33,7 +38,7 @@ def test_an_alert_carries_its_sentence_and_its_why(heard):
     watch.handle([message(homes.MONDAY + 4 * DAY + 12 * HOUR, "heat1")])
     (alert,) = bodies(published)
     assert alert["sentence"] == (
-        "On Friday at 12 h heat1 turned on, a device that was never seen to act before; it was never seen before; "
+        "On Friday at 12 h heat1 turned on, a device that was never seen to act before; "
         "expected rather: lamp1 turned on (70%), kettle1 turned on (15%), lamp1 turned off (10%)."
     )
     why = alert["explanation"]
@@ -159,6 +164,36 @@ def test_every_unusual_behavior_is_told_or_has_its_reason_and_is_counted(heard):
     assert len(bodies(published)) == len(odd) - len(quiet) == store.alert_states()["sent"]
     assert watch.alerts.kept_quiet.total() == len(quiet)
     assert all(body["sentence"].endswith(".") for body in bodies(published))
+
+
+def test_a_sequence_whose_odd_behaviors_add_up_is_told_once_and_the_oddest_is_explained(heard):
+    _, store, published = heard
+    watch = watching(store, published, odd="heat1=4.6 fan1=4.2 kettle1=0.5")
+    watch.handle([message(homes.MONDAY + 60 * n, name) for n, name in enumerate(["lamp1", "heat1", "kettle1", "fan1"])])
+    (alert,) = bodies(published)
+    assert (alert["device"], alert["t"]) == ("heat1", homes.MONDAY + 60)
+    assert "heat1 turned on" in alert["sentence"]
+    assert alert["score"] == pytest.approx((0.2**4 + 0.92**4 + 0.1**4 + 0.84**4) ** 0.25, abs=1e-3)
+    assert store.alert(alert["alert"]).behavior == 2  # the row of what is explained
+    assert [body["unusual"] for body in bodies(published, "behavior")] == [False, False, False, True]
+    watch.handle([message(homes.MONDAY + 600, "kettle1")])
+    assert not bodies(published, "behavior")[-1]["unusual"]
+    watch.handle([message(homes.MONDAY + 660 + 60 * n, "lamp1") for n in range(2 * LENGTH)])
+    assert len(bodies(published)) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([("lamp1", 1.0), ("fan1", 4.0), ("heat1", 4.9), ("kettle1", 6.0)]), max_size=LENGTH))
+def test_live_a_sequence_alarms_where_its_stored_score_is_beyond_the_limit(order):
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder))
+        published = []
+        watch = watching(store, published, odd="fan1=4 heat1=4.9 kettle1=6", cooldown=0.0)
+        watch.handle([message(homes.MONDAY + n, device) for n, (device, _) in enumerate(order)])
+        stored = LIMITS.scores([np.array([(nats, 0.0, 0.0) for _, nats in order]).reshape(-1, 3)])[0]
+        assert (len(bodies(published)) == 1) == (stored > 1.0)
+        assert any(body["unusual"] for body in bodies(published, "behavior")) == (stored > 1.0)
+        store.close()
 
 
 def test_a_run_that_goes_on_is_told_again_only_when_what_was_odd_is_carried_no_more(heard):

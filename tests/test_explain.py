@@ -122,7 +122,7 @@ def test_too_soon_and_too_late_are_a_duration(passed, told):
 def test_a_device_nobody_saw_before_is_said_to_be_new():
     odd, sentence = said(END, "fan1", (9.0, 1.0, 1.0))
     assert odd == DEVICE
-    assert "Desk fan turned on, a device that was never seen to act before; it was never seen before;" in sentence
+    assert "Desk fan turned on, a device that was never seen to act before; expected rather:" in sentence
     assert said(END, "fan1", (1.0, 1.0, 9.0))[0] == DEVICE  # no duration to speak of
 
 
@@ -170,7 +170,7 @@ def test_no_name_and_no_control_breaks_a_sentence(name, control, surprise, other
     assert sentence.isprintable()
     assert sentence.startswith("On Monday at 00 h ")
     assert sentence.endswith("(50%).")
-    assert sentence.count(";") == 2  # ours: no name brings its own
+    assert sentence.count(";") == (1 if found.odd == DEVICE else 2)  # ours: no name brings its own
     assert not set(sentence) & set("{}<>\\$`\n\r")
 
 

@@ -52,16 +52,20 @@ ENGLISH: Mapping[str, str] = {
     "expected.one": "{behavior} ({share}%)",
     # Durations.
     "seconds": "{n} s", "minutes": "{n} min", "hours": "{n} h", "days": "{n} days",
-    # What a control says; what is not here is quoted.
+    # What a control says; what is not here is told as it came.
     "control.on": "turned on", "control.off": "turned off", "control.open": "opened", "control.closed": "closed",
     "control.occupied": "noticed somebody", "control.detected": "noticed something",
     "control.clear": "notices nothing any more", "control.present": "came home", "control.absent": "left",
     "control.locked": "locked", "control.unlocked": "unlocked", "control.wet": "became wet",
-    "control.dry": "became dry",
+    "control.dry": "became dry", "control.single": "pressed once", "control.double": "pressed twice",
+    "control.hold": "held down",
     "control.of": "{control} ({part})",
-    "control.other": 'did "{control}"',
+    "control.other": "reported {control}",
 }  # fmt: skip
-_SAME = {"close": "closed", "opened": "open", "true": "on", "false": "off"}
+_SAME = {
+    "close": "closed", "opened": "open", "true": "on", "false": "off", "lock": "locked", "unlock": "unlocked",
+    "long": "hold",
+}  # fmt: skip
 _PLAIN = frozenset({"", "state", "switch", "power", "relay"})  # properties that say nothing but that it is the device
 
 
@@ -109,7 +113,9 @@ class Phrases:
         """Return the whole why in one sentence."""
         behavior = self.behavior(told.name, told.control)
         head = self.say("head", day=self.say(f"day.{told.day}"), hour=f"{told.hour:02d}", behavior=behavior)
-        parts = [f"{head}, {self._odd(told)}", self.usual(told.habit)]
+        parts = [f"{head}, {self._odd(told)}"]
+        if told.habit.count or _odd_key(told) != "device.new":
+            parts.append(self.usual(told.habit))
         if told.expected:
             likely = (
                 self.say(
