@@ -78,7 +78,7 @@ def _silence(found: Mapping[str, Any], beat: Mapping[str, Any], settings: Settin
     reasons = {
         "no agent runs": found["agent"] == "silent",
         f"no model yet: learned after {wanted:g} days, {days:.1f} have passed": not beat.get("scores"),
-        f"alerts are not on yet: {beat.get('shadow_mode')}": beat.get("shadow_mode"),
+        f"alerts are not on yet, calibrating: {beat.get('shadow_mode')}": beat.get("shadow_mode"),
         f"muted: {', '.join(found['mutes'])}": found["mutes"],
         f"never judged: {', '.join(told.exclude)}": told.exclude,
         f"{told.budget_per_day} alerts in 24 h are all that may be told": budget.get("told", 0) >= told.budget_per_day,

@@ -140,11 +140,6 @@ class Store:
         query = "SELECT state, count(*) FROM alerts WHERE time >= ? GROUP BY state ORDER BY state"
         return {row[0]: row[1] for row in self._database.rows(query, since)}
 
-    def unusual_rows(self, states: Collection[str]) -> set[int]:
-        """Return the rows of the behaviors whose alert is in one of these states."""
-        query = f"SELECT behavior FROM alerts WHERE behavior IS NOT NULL AND state IN ({_marks(states)})"  # noqa: S608
-        return {row[0] for row in self._database.rows(query, *states)}
-
     def mark_alert(self, alert: int, state: str) -> bool:
         """Change an alert's state, for example to what the user said of it; False where there is no such alert."""
         with self._database.transaction():

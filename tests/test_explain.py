@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge import compose
 from edge.core import habits as counted
 from edge.core.behaviors import Behavior
 from edge.core.devices import Device
@@ -33,6 +34,7 @@ from edge.core.habits import Habit, Habits, usual_hours
 from edge.core.phrases import ENGLISH, Phrases
 from edge.core.sequences import Window
 from edge.core.vocabulary import CONTROL_ROWS, FIRST, Vocabulary
+from edge.settings import load
 from tests import homes
 
 ROOT = Path(__file__).parent.parent
@@ -281,6 +283,18 @@ def test_the_german_sentences_are_whole_and_say_the_same():
 def test_a_language_that_does_not_fit_is_refused_by_key(text, fault):
     with pytest.raises(SettingsError, match=re.escape(fault)):
         Phrases.parse(text)
+
+
+def test_the_language_of_the_settings_is_a_file_beside_them(tmp_path):
+    (tmp_path / "fr.json").write_text('{"day.0": "Lundi"}', encoding="utf-8")
+    (tmp_path / "sceneshift.toml").write_text('[alerts]\nlanguage = "fr.json"\n', encoding="utf-8")
+    said = load(tmp_path / "sceneshift.toml").alerts.language
+    assert compose.phrases(said).say("day.0") == "Lundi"
+    (tmp_path / "fr.json").unlink()
+    with pytest.raises(SettingsError, match="alerts.language: .*fr.json"):
+        compose.phrases(said)
+    (tmp_path / "sceneshift.toml").write_text('[alerts]\nlanguage = "en"\n', encoding="utf-8")
+    assert compose.phrases(load(tmp_path / "sceneshift.toml").alerts.language).say("day.0") == "Monday"
 
 
 def test_what_a_language_lacks_is_said_in_english():
