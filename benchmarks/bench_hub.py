@@ -17,7 +17,7 @@ import paho.mqtt.client as paho
 from edge.agent import Agent
 from edge.core.behaviors import Behavior
 from edge.demo.recorded import Recorded, open_home
-from edge.sections import Adapt, Broker, Data, GenericSource
+from edge.sections import Adapt, Broker, Data, GenericSource, Learn
 from edge.settings import Settings
 from edge.slots import shipped
 
@@ -77,6 +77,7 @@ def throughput(count: int = 4000) -> dict[str, float]:
             sources=(GenericSource(dialect="generic", topic="home/{device}"),),
             home=recorded.home,
             adapt=Adapt(notice=False),
+            learn=Learn(nightly=False),
         )
         agent = Agent(settings)
         assert agent.jobs.slow is not None

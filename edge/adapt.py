@@ -5,131 +5,25 @@ agent swaps it in between two messages.
 """
 
 from collections.abc import Sequence as Items
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import asdict, replace
+from typing import Any
 
 from edge.core import gate
-from edge.core.calibration import Limits, alpha_for
-from edge.core.errors import ArtifactError, EdgeError, GenerationError, RetrainError
+from edge.core.errors import ArtifactError, GenerationError, RetrainError
 from edge.core.gate import Decision
-from edge.core.manifest import SlotManifest
-from edge.core.metrics import Metrics, measure
-from edge.core.prompts import Pair, choose
+from edge.core.prompts import choose
 from edge.core.proposals import woken
 from edge.core.scenes import Scene, possible
 from edge.core.sequences import Sequence
-from edge.core.verdicts import UNUSUAL
-from edge.core.vocabulary import Vocabulary
-from edge.fit import Fitted, Retraining, ScorerOf, Split, fit
-from edge.synthesis import Home, Progress, Scoring, Writing, synthesize
+from edge.fit import Fitted, Split
+from edge.learning import Learning, Model, Outcome, Plan, a_day, model_of
+from edge.synthesis import Home, Progress, Writing, synthesize
 
-MIN_SEQUENCES = 40  # a first model from fewer would call every second behavior unusual
-
-
-class Slotting(Protocol):
-    """Model slots on disk (edge/slots.py)."""
-
-    def write(self, manifest: SlotManifest, parameters: NDArray[np.float32]) -> str:
-        """Store a slot under a fresh name."""
-        ...
-
-    def load(self, name: str) -> tuple[SlotManifest, NDArray[np.float32]]:
-        """Return a verified slot."""
-        ...
-
-    def promote(self, name: str) -> None:
-        """Use a slot from now on."""
-        ...
-
-    def for_scene(self, scene: str) -> str | None:
-        """Return the slot a scene was lived with."""
-        ...
+__all__ = ["Model", "Outcome", "Plan", "SlowLoop"]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model at work: its slot, what scores with it, and the limits beyond which it alarms."""
-
-    slot: str
-    scene: str
-    scorer: Scoring
-    limits: Limits
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to adapt: sequences asked of the language model, wanted false alarms a week, the seed of it all."""
-
-    count: int = 200
-    alarms_per_week: float = 1.0
-    temperature: float = 0.7
-    seed: int = 0
-
-
-@dataclass
-class Outcome:
-    """How an adaptation ended: the model that goes live (None: the incumbent stays) and a report."""
-
-    model: Model | None
-    report: dict[str, Any] = field(default_factory=dict)
-
-
-class SlowLoop:
+class SlowLoop(Learning):
     """Learns the first model and adapts it to scenes, with the tools it is handed."""
-
-    def __init__(
-        self,
-        slots: Slotting,
-        retrain: Retraining,
-        scorer_of: ScorerOf,
-        base: tuple[str, int],
-        plan: Plan,
-    ) -> None:
-        """Take the tools; `base` is name and version of the shipped model whose graphs everything here runs."""
-        self._slots = slots
-        self._retrain = retrain
-        self._scorer_of = scorer_of
-        self._base = base
-        self.plan = plan
-
-    def reseed(self, seed: int) -> None:
-        """Draw everything from another seed from now on."""
-        self.plan = replace(self.plan, seed=seed)
-
-    def open(self, name: str) -> Model:
-        """Load a slot; raises ArtifactError where it is not healthy."""
-        manifest, parameters = self._slots.load(name)
-        scorer = self._scorer_of(parameters, manifest.vocabulary)
-        return Model(name, manifest.scene, scorer, manifest.limits)
-
-    def learn(
-        self, home: Home, scene: Scene, now: float, incumbent: Model | None = None, on_progress: Progress | None = None
-    ) -> Outcome:
-        """Train a model on what was really lived: the home's first, or one that must pass the gate like any other."""
-        if len(home.sequences) < MIN_SEQUENCES:
-            reason = f"only {len(home.sequences)} sequences were lived yet; {MIN_SEQUENCES} are needed"
-            return Outcome(None, {"abandoned": reason})
-        # Every sequence was lived in this scene, so every one is valid in it.
-        split = Split.of(home, Scene())
-        try:
-            vocabulary = Vocabulary(slots=home.slots).grown([*home.lived(), *home.dictionary.controls])
-            fitted = self._fit(split, (), vocabulary, home, on_progress=on_progress)
-        except (RetrainError, ArtifactError) as error:
-            return Outcome(None, {"abandoned": str(error)})
-        metrics = self._measure(fitted.scorer, fitted.limits, split, home)
-        report: dict[str, Any] = {"retrain": fitted.report(), "metrics": asdict(metrics)}
-        if incumbent is not None:
-            decision = gate.decide(self._measure(incumbent.scorer, incumbent.limits, split, home), metrics)
-            report["gate"] = asdict(decision)
-            if not decision.accepted:
-                return Outcome(None, report)
-        name = self._store(fitted, str(scene), "learned", metrics, now)
-        self._slots.promote(name)
-        report["swap"] = {"from": incumbent.slot if incumbent else None, "to": name}
-        return Outcome(_model(name, str(scene), fitted), report)
 
     def adapt(
         self,
@@ -160,7 +54,7 @@ class SlowLoop:
         name = self._store(fitted, str(target), "adapted", decision.candidate, now)
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot, "to": name}
-        return Outcome(_model(name, str(target), fitted), report)
+        return Outcome(model_of(name, str(target), fitted, now), report, fitted.held, a_day(home))
 
     def _reuse(self, incumbent: Model, target: Scene) -> Outcome | None:
         """Return the model a scene was lived with before, None where it is new."""
@@ -234,55 +128,3 @@ class SlowLoop:
         return split, self._fit(
             split, synthetic, vocabulary, home, on_progress=on_progress, free=possible(home.dictionary, target)
         )
-
-    def _fit(
-        self,
-        split: Split,
-        synthetic: Items[Sequence],
-        vocabulary: Vocabulary,
-        home: Home,
-        *,
-        on_progress: Progress | None,
-        free: Items[Pair] = (),
-    ) -> Fitted:
-        alpha = alpha_for(self.plan.alarms_per_week, len(home.sequences) / max(home.weeks, 1 / 7))
-        try:
-            return fit(
-                split,
-                synthetic,
-                vocabulary,
-                alpha,
-                retrain=self._retrain,
-                scorer_of=self._scorer_of,
-                seed=self.plan.seed,
-                possible=free,
-                on_progress=on_progress,
-            )
-        except EdgeError as error:
-            raise RetrainError(str(error)) from error
-
-    def _measure(self, scorer: Scoring, limits: Limits, split: Split, home: Home) -> Metrics:
-        """Measure a model on real held-out sequences and anomalies injected into them."""
-        wrong = gate.inject(split.measure, home.dictionary.controls, self.plan.seed)
-        normal, odd = (limits.scores(scorer.surprise(each)) for each in (split.measure, wrong))
-        return measure(normal, odd, UNUSUAL)
-
-    def _store(self, fitted: Fitted, scene: str, origin: Any, metrics: Metrics, now: float) -> str:
-        name, version = self._base
-        manifest = SlotManifest(
-            scene=scene,
-            created=now,
-            model=name,
-            model_version=version,
-            vocabulary=fitted.scorer.vocabulary,
-            limits=fitted.limits,
-            metrics={key: float(value) for key, value in asdict(metrics).items() if np.isfinite(value)},
-            origin=origin,
-            steps=fitted.trained.steps,
-            seconds=fitted.trained.seconds,
-        )
-        return self._slots.write(manifest, fitted.trained.parameters)
-
-
-def _model(name: str, scene: str, fitted: Fitted) -> Model:
-    return Model(name, scene, fitted.scorer, fitted.limits)

@@ -159,9 +159,7 @@ class Agent:
             "slot": model.slot if model else None,
             "scene": str(self.jobs.scenery.scene),
             "scores": model is not None,
-            "busy": self.jobs.busy,
-            "probation": self.watch.shadow is not None,
-            "problem": self.jobs.problem,
             "judged": self.watch.scored,
+            **self.jobs.status(),
             **self.watch.alerts.status(time.time(), self.jobs.now()),
         }

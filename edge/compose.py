@@ -47,7 +47,7 @@ def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: P
         cancel=cancel,
     )
     wanted = plan or Plan(count=settings.llm.count, alarms_per_week=settings.model.alarms_per_week)
-    return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted, _layout(directory))
+    return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted, layout=_layout(directory))
 
 
 def _layout(directory: Path) -> Layout | None:

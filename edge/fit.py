@@ -1,5 +1,6 @@
 """The step both loops of learning share: real and synthetic sequences to a trained, calibrated model."""
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from edge.core import calibration
 from edge.core.calibration import Limits
 from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
 from edge.core.prompts import Pair
+from edge.core.recalibration import Held
 from edge.core.scenes import Scene, valid_runs
 from edge.core.sequences import Sequence, tokens
 from edge.core.vocabulary import Vocabulary
 from edge.synthesis import Home, Progress, Scoring
 
 SYNTHETIC_SHARE = 0.5  # of what a new scene is thought to bring; what of the old days stays valid is the rest
+CLEARED = 4  # times that a sequence with what alerted and was fine is trained on: seen once, it would alert again
 
 
 class Trained(Protocol):
@@ -51,6 +54,7 @@ class Trained(Protocol):
 
 Retraining = Callable[..., Trained]  # (tokens, weight, *, seed, on_progress) -> Trained
 ScorerOf = Callable[[NDArray[np.float32], Vocabulary], Scoring]
+Settling = Callable[[NDArray[np.float32], Vocabulary, Counter[Pair]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,17 @@ class Split:
     measure: tuple[Sequence, ...]
 
     @classmethod
-    def of(cls, home: Home, scene: Scene) -> "Split":
-        """Split a home's sequences for a scene."""
-        marked = zip(home.sequences, roles(home.sequences), strict=True)
-        kept = [(run, role) for each, role in marked for run in valid_runs(each, home.dictionary, scene)]
+    def of(cls, home: Home, scene: Scene, turned: int = 0) -> "Split":
+        """Split a home's sequences for a scene; those from place `turned` on were lived in it and stay whole.
+
+        What a person cleared is trained on, whatever its run is for: otherwise one in four would change nothing.
+        """
+        marked = enumerate(zip(home.sequences, roles(home.sequences), strict=True))
+        cleared = set(home.cleared)
+        kept: list[tuple[Sequence, int]] = []
+        for place, (each, role) in marked:
+            runs = [each] if place >= turned else valid_runs(each, home.dictionary, scene)
+            kept += [(run, TRAIN if place in cleared else role) for run in runs] * (CLEARED if place in cleared else 1)
 
         def of(wanted: int) -> tuple[Sequence, ...]:
             return tuple(each for each, role in kept if role == wanted)
@@ -78,11 +89,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A candidate: its parameters and the scorer that runs them, its limits, how it was trained."""
+    """A candidate: the scorer that runs it, its limits and what they were fitted on, how it was trained."""
 
     scorer: Scoring
+    parameters: NDArray[np.float32]
     limits: Limits
     trained: Trained
+    held: Held
 
     def report(self) -> dict[str, Any]:
         """Return the figures of the training."""
@@ -104,11 +117,13 @@ def fit(
     scorer_of: ScorerOf,
     seed: int,
     possible: Items[Pair] = (),
+    settle: Settling | None = None,
     on_progress: Progress | None = None,
 ) -> Fitted:
     """Train on real and synthetic sequences and fit the limits on held-out ones.
 
-    `possible`: what may happen in the scene though nobody has done it yet.
+    `possible`: what may happen in the scene though nobody has done it yet. `settle`: given the trained parameters and
+    how often each pair was trained on, returns those to use.
 
     The limits are fitted on what the new scene will bring: held-out real sequences, and held-out synthetic
     ones beside them. Quality is measured elsewhere (the gate), on real sequences only.
@@ -127,10 +142,14 @@ def fit(
         ).reshape(-1, 2),
         on_progress=progress,
     )
-    scorer = scorer_of(trained.parameters, vocabulary)
+    steps = (step for each in (*split.train, *written) for step in each if not step.carried)
+    counts = Counter((step.device, step.control) for step in steps)
+    parameters = trained.parameters if settle is None else settle(trained.parameters, vocabulary, counts)
+    scorer = scorer_of(parameters, vocabulary)
     surprise = scorer.surprise([*split.calibrate, *unseen])
-    limits = calibration.calibrate(surprise, alpha, _weights(len(split.calibrate), len(unseen)))
-    return Fitted(scorer, limits, trained)
+    share = _weights(len(split.calibrate), len(unseen))
+    limits = calibration.calibrate(surprise, alpha, share)
+    return Fitted(scorer, parameters, limits, trained, Held.of(surprise, share, len(split.calibrate)))
 
 
 def _weights(real: int, synthetic: int) -> NDArray[np.float32]:

@@ -1,29 +1,42 @@
 """The store's record to what the slow loop works on: a home, its dictionary and its sequences."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
+from edge.core import recalibration
+from edge.core.admission import UNCLEARED, Admission, Unusual, admit
 from edge.core.behaviors import Behavior
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.sequences import Sequence, split
+from edge.core.verdicts import FINE, WRONG
 from edge.synthesis import Home
 
-RECENT = 20_000  # behaviors looked at, the newest: about three months of a lively home
+RECENT = 20_000  # behaviors looked at at most: about three months of a lively home
+STRIDE = 5_000  # and the oldest leave so many at a time, so that a night's split is the night's before
+BEFORE = 8 * 86400.0  # seconds read before what is asked for: durations longer than a week are all alike
 WEEK = 7 * 86400.0
+_STATES = (*UNCLEARED, FINE, WRONG)
 
 
 class Records(Protocol):
     """What of the store is read here (edge/store.py)."""
 
-    def behaviors_with_ids(self) -> Iterable[tuple[int, Behavior]]:
-        """Return all behaviors with their row ids, in order of arrival."""
+    def behaviors_with_ids(
+        self, since: float = ..., until: float = ..., after: int = ...
+    ) -> Iterable[tuple[int, Behavior]]:
+        """Return behaviors with their row ids, in order of arrival."""
         ...
 
-    def alerts(self) -> Iterable[Any]:
-        """Return the alerts: the row of the behavior that raised each, and what became of it."""
+    def alerts(self, since: float = ..., states: Collection[str] = ...) -> Iterable[Any]:
+        """Return the alerts in some states: the row of the behavior that raised each, and what became of it."""
+        ...
+
+    def count(self) -> int:
+        """Return the number of behaviors."""
         ...
 
     def devices(self) -> list[Device]:
@@ -31,20 +44,99 @@ class Records(Protocol):
         ...
 
 
-def gather(records: Records, zone: tzinfo, known: Dictionary) -> Home:
+@dataclass(frozen=True)
+class Lived:
+    """Sequences as they were lived, and what is known of each one's own steps (edge/core/recalibration.py)."""
+
+    sequences: tuple[Sequence, ...]
+    known: tuple[tuple[int, ...], ...]
+
+
+def gather(records: Records, zone: tzinfo, known: Dictionary, turned: float = float("-inf")) -> Home:
     """Return the home as it was lived, with what is `known` to exist there though nobody has used it yet.
 
-    What alerted is no training data: score and learn are two verbs.
+    `turned`: since when the home is in its scene (seconds since the epoch). What was unusual is no training data unless
+    it is admitted: score and learn are two verbs.
     """
-    odd = {alert.behavior for alert in records.alerts() if alert.state == "sent"}
-    kept = deque((behavior for row, behavior in records.behaviors_with_ids() if row not in odd), maxlen=RECENT)
-    behaviors = sorted(kept, key=lambda each: each.time)
-    sequences = tuple(split(behaviors, zone))
+    rows = _in_time(records.behaviors_with_ids(after=anchor(records.count())))
+    behaviors = [behavior for _, behavior in rows]
     described = {device.id: device for device in (*records.devices(), *known.devices.values())}
     lived = [(each.device, each.control) for each in behaviors]
     dictionary = Dictionary.of([*lived, *known.controls], described.values())
+    admission = admitted(records, rows, zone, dictionary)
+    sequences = split(behaviors, zone)
+    placed = _rows_of(sequences, [row for row, _ in rows])
+    kept = [
+        (tuple(step for step, row in zip(each, at, strict=True) if row not in admission.out), at)
+        for each, at in zip(sequences, placed, strict=True)
+    ]
+    kept = [(steps, at) for steps, at in kept if not all(step.carried for step in steps)]
+    cleared = tuple(place for place, (_, at) in enumerate(kept) if not admission.fine.isdisjoint(at))
+    time = {row: behavior.time for row, behavior in rows}
+    before = sum(time[at[0]] < turned for _, at in kept)
     weeks = (behaviors[-1].time - behaviors[0].time) / WEEK if behaviors else 0.0
-    return Home(dictionary, sequences, weeks, slots_of(sequences))
+    found = tuple(steps for steps, _ in kept)
+    anomalies = tuple(_until_wrong(sequences, placed, admission.wrong))
+    return Home(dictionary, found, weeks, slots_of(found), cleared, anomalies, before, admission)
+
+
+def lived_since(records: Records, zone: tzinfo, since: float, dictionary: Dictionary) -> Lived:
+    """Return the sequences all of whose own behaviors came after `since` (seconds since the epoch), as they were."""
+    rows = _in_time(records.behaviors_with_ids(since - BEFORE))[-RECENT:]
+    admission = admitted(records, rows, zone, dictionary)
+    time = {row: behavior.time for row, behavior in rows}
+    sequences = split([behavior for _, behavior in rows], zone)
+    found: list[tuple[Sequence, tuple[int, ...]]] = []
+    for sequence, at in zip(sequences, _rows_of(sequences, [row for row, _ in rows]), strict=True):
+        own = [row for row, step in zip(at, sequence, strict=True) if not step.carried]
+        if min(time[row] for row in own) > since:
+            found.append((sequence, tuple(_known(row, admission) for row in own)))
+    return Lived(tuple(sequence for sequence, _ in found), tuple(marks for _, marks in found))
+
+
+def admitted(records: Records, rows: Items[tuple[int, Behavior]], zone: tzinfo, dictionary: Dictionary) -> Admission:
+    """Decide on the unusual behaviors among `rows`."""
+    if not rows:
+        return Admission()
+    behaviors = dict(rows)
+    alerts = records.alerts(min(each.time for each in behaviors.values()), _STATES)
+    found = [
+        Unusual(each.behavior, behaviors[each.behavior], each.state) for each in alerts if each.behavior in behaviors
+    ]
+    return admit(found, zone, dictionary.kind)
+
+
+def anchor(count: int) -> int:
+    """Return the row after which the record is looked at, of `count` rows: it moves seldom, a STRIDE at a time."""
+    return -(-max(0, count - RECENT) // STRIDE) * STRIDE
+
+
+def _in_time(rows: Iterable[tuple[int, Behavior]]) -> list[tuple[int, Behavior]]:
+    return sorted(rows, key=lambda each: each[1].time)
+
+
+def _rows_of(sequences: Items[Sequence], rows: Items[int]) -> list[list[int]]:
+    """Return the row of every step: a carried one's is that of the step it repeats."""
+    out: list[list[int]] = []
+    fresh = iter(rows)
+    for sequence in sequences:
+        carried = sum(step.carried for step in sequence)
+        out.append([*(out[-1][-carried:] if carried else []), *(next(fresh) for _ in range(len(sequence) - carried))])
+    return out
+
+
+def _until_wrong(sequences: Items[Sequence], placed: Items[Items[int]], wrong: Collection[int]) -> Iterator[Sequence]:
+    """Yield what was lived up to each behavior that was called wrong, its last step and its only own one."""
+    for sequence, at in zip(sequences, placed, strict=True):
+        for place, (step, row) in enumerate(zip(sequence, at, strict=True)):
+            if row in wrong and not step.carried:
+                yield (*(replace(each, carried=True) for each in sequence[:place]), step)
+
+
+def _known(row: int, admission: Admission) -> int:
+    if row in admission.wrong:
+        return recalibration.WRONG
+    return recalibration.UNCLEARED if row in admission.out else recalibration.NORMAL
 
 
 def slots_of(sequences: Iterable[Sequence]) -> int:

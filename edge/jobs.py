@@ -1,8 +1,8 @@
 """What runs beside the fast loop: one job of the slow loop at a time, and how its outcome is taken in."""
 
-import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
@@ -13,7 +13,9 @@ from edge.core.dictionary import Dictionary
 from edge.core.errors import ArtifactError, EdgeError
 from edge.core.scenes import Scene
 from edge.generator import Generator
-from edge.history import gather
+from edge.history import gather, lived_since
+from edge.incumbent import Incumbent
+from edge.nightly import Drift, Nightly
 from edge.probation import Probation
 from edge.requests import Request
 from edge.scenery import Scenery
@@ -23,7 +25,9 @@ from edge.store import Store
 from edge.synthesis import Home, Progress
 from edge.watch import Watch
 
-log = logging.getLogger(__name__)
+SETTLED = 7 * 86400.0  # seconds in a scene before its days are learned: fewer would take the place of what was written
+REPLAYED = 30 * 86400.0  # seconds that the newest behavior lies back where it is no home of today
+NIGHTLY = "calibrate"  # what the agent asks of itself every night, and nobody else
 
 
 class Telling(Protocol):
@@ -54,27 +58,42 @@ class Jobs:
         self.slots = Slots(settings.data.directory / "slots")
         self.scenery = Scenery(store, settings.home, notice=settings.adapt.notice)
         self.probation = Probation(store, settings.adapt.probation_days)
+        self.incumbent = Incumbent(watch, store, self.slots)
+        self.nightly = Nightly(store, store, settings.home.zone, settings.learn.hour)
+        self.drift = Drift(store)
         self.known: Dictionary = compose.known_dictionary(settings.home.dictionary)
-        self.problem = ""  # why nothing is scored, "" while all is well
         self.last_report: dict[str, Any] = {}
         self.outcomes = 0  # jobs that have ended
         self._telling = telling
         self._on_progress = on_progress
         self._worker = ThreadPoolExecutor(1, "slow")
         self._job: tuple[Request, Future[Outcome]] | None = None
+        self._own = False  # whether the job under way is one the agent gave itself
+        self._waiting: deque[Request] = deque(maxlen=8)  # what was asked meanwhile
         self._generator: Generator | None = None
         self._cancel = threading.Event()
         self.slow: SlowLoop | None = None
         try:
-            self.slow = compose.slow_loop(settings, self.slots, self._cancel)
+            self.slow = self.incumbent.slow = compose.slow_loop(settings, self.slots, self._cancel)
         except ArtifactError as error:
-            self._say(f"no model to score with: {error}")
-        self._load()
+            self.incumbent.say(f"no model to score with: {error}")
+        self.incumbent.load(self.probation.incumbent, self.now())
 
     @property
-    def busy(self) -> bool:
-        """Tell whether a job is under way."""
-        return self._job is not None
+    def problem(self) -> str:
+        """Why nothing is scored, "" while all is well."""
+        return self.incumbent.problem
+
+    def status(self) -> dict[str, Any]:
+        """Return what is under way."""
+        return {
+            "busy": self._job is not None,
+            "probation": self.watch.shadow is not None,
+            "problem": self.problem,
+            "calibrating": self.incumbent.calibrating,
+            "drift": self.drift.since is not None,
+            "drift_since": self.drift.since,
+        }
 
     def close(self) -> None:
         """Stop children and threads."""
@@ -83,43 +102,37 @@ class Jobs:
             self._generator.stop()
         self._worker.shutdown(cancel_futures=True)
 
-    def _load(self) -> None:
-        """Load the current slot, or the newest healthy one, and what is in shadow beside it."""
-        if self.slow is None or not self.slots.names():
-            return
-        try:
-            healthy = self.slots.load_healthy()
-            self.watch.model = self.slow.open(healthy.name)
-            if healthy.reason:
-                self._say(f"scoring with slot {healthy.name}: {healthy.reason}")
-            shadow = self.probation.incumbent
-            self.watch.shadow = self.slow.open(shadow) if shadow else None
-        except ArtifactError as error:
-            self._say(f"no model to score with: {error}")
-
-    def _say(self, problem: str) -> None:
-        log.error("%s", problem)
-        self.problem = problem
-
-    def ask(self, request: Request) -> None:
-        """Begin what is asked; it is answered when it is done."""
-        slow = self.slow
+    def ask(self, request: Request, *, own: bool = False) -> None:
+        """Begin what is asked, at once or after what the agent does of its own; it is answered when it is done."""
+        slow, model = self.slow, self.watch.model
         if slow is None:
             self._telling.answer(request.what, {}, error=self.problem, transaction=request.transaction)
+        elif self._job is not None and self._own:
+            self._waiting.append(request)
         elif self._job is not None:
             self._telling.answer(request.what, {}, error="an adaptation is under way", transaction=request.transaction)
         elif request.what == "rollback":
-            self._roll_back(slow, request)
+            self._roll_back(request)
         elif request.what == "learn":
             home, scene, now = self.home(), self.scenery.scene, self.now()
-            self._begin(request, lambda: slow.learn(home, scene, now, self.watch.model, self._on_progress))
-        elif request.scene is not None and self.watch.model is not None:
-            self._adapt(slow, request, request.scene, self.watch.model)
+            self.nightly.learned(self.nightly.marks())
+            self._begin(request, lambda: slow.learn(home, scene, now, model, self._on_progress), own=own)
+        elif request.what == NIGHTLY and model is not None:
+            dictionary = self.incumbent.dictionary()
+            self._begin(request, lambda: self._recalibrated(model, dictionary), own=own)
+        elif request.scene is not None and model is not None:
+            self._adapt(slow, request, request.scene, model, own=own)
         else:
             reason = "there is no model yet: it is learned first"
             self._telling.answer(request.what, {}, error=reason, transaction=request.transaction)
 
-    def _adapt(self, slow: SlowLoop, request: Request, said: Scene, incumbent: Model) -> None:
+    def _recalibrated(self, model: Model, dictionary: Dictionary) -> Outcome:
+        """Refit a model's limits on what was lived since its training."""
+        home = self.settings.home
+        lived = lived_since(self.store, home.zone, model.created, dictionary)
+        return Outcome(None, limits=self.incumbent.calibrator.refit(model, lived))
+
+    def _adapt(self, slow: SlowLoop, request: Request, said: Scene, incumbent: Model, *, own: bool) -> None:
         home, now, source = self.home(), self.now(), self.scenery.scene
         target = said.over(source)
 
@@ -129,11 +142,12 @@ class Jobs:
                 home, incumbent, writer, source=source, target=target, now=now, on_progress=self._on_progress
             )
 
-        self._begin(Request("adapt", target, request.transaction), job)
+        self._begin(Request("adapt", target, request.transaction), job, own=own)
 
-    def _begin(self, request: Request, job: Callable[[], Outcome]) -> None:
+    def _begin(self, request: Request, job: Callable[[], Outcome], *, own: bool = False) -> None:
         """Run a job beside the fast loop; its outcome is taken in by a later tick."""
         self._cancel.clear()
+        self._own = own
         self._job = (request, self._worker.submit(job))
 
     def tick(self) -> None:
@@ -146,13 +160,19 @@ class Jobs:
                 self._take_in(request, Outcome(None, {"abandoned": str(error)}))
         if self.slow is None or self._job is not None:
             return
+        if self._waiting:
+            self.ask(self._waiting.popleft())
+            return
+        self.incumbent.join()
+        if self.drift.look(self.now(), drifting=self.watch.drifting()):
+            self._telling.announce()
         if self.watch.shadow is not None and (decision := self.probation.decide(self.watch.trials, self.now())):
             self.watch.shadow = None
             self.watch.trials.clear()
             if not decision.accepted:
-                self._roll_back(self.slow, Request("rollback"), {"probation": decision.reasons})
+                self._roll_back(Request("rollback"), {"probation": decision.reasons})
         if (noticed := self._noticed()) is not None:
-            self.ask(noticed)
+            self.ask(noticed, own=True)
 
     def _noticed(self) -> Request | None:
         """Return what the agent asks of itself."""
@@ -160,25 +180,39 @@ class Jobs:
             began = self.store.began()
             due = began is not None and self.now() - began >= self.settings.model.learn_after_days * 86400
             return Request("learn") if due and self.scenery.try_again(self.now()) else None
-        if (changed := self.scenery.changed(self.now(), self.watch.take_fresh())) is not None:
+        now = self.now()
+        if (changed := self.scenery.changed(now, self.watch.take_fresh())) is not None:
             return Request("adapt", changed)
-        drifting = self.settings.adapt.notice and self.watch.drifting()
-        return Request("learn") if drifting and self.scenery.try_again(self.now()) else None
+        if self.nightly.due(now):
+            return Request(NIGHTLY)
+        drifting = self.settings.adapt.notice and self.drift.since is not None and not self.watch.alerts.shadow_mode
+        return Request("learn") if drifting and self.scenery.try_again(now) else None
+
+    def _night_learns(self) -> bool:
+        """Tell whether the night goes on with learning: there is something new, and nothing stands against it."""
+        if not self.settings.learn.nightly or self.watch.shadow is not None or self.watch.alerts.shadow_mode:
+            return False
+        return abs(self.now() - self.scenery.since) >= SETTLED and self.nightly.worth()
 
     def _take_in(self, request: Request, outcome: Outcome) -> None:
         """Swap the outcome's model in, if it has one; keep and tell the report."""
         report = outcome.report
         incumbent, swapped = self.watch.model, outcome.model
+        if request.what == NIGHTLY:
+            self.incumbent.hold(outcome.limits, self.now())
+            self._telling.announce()
+            if self._night_learns():
+                self.ask(Request("learn"), own=True)
+            return
+        if request.what == "learn" and self.drift.since is not None:
+            report["drift"] = {"since": self.drift.since}
         if swapped is not None:
-            started = time.perf_counter()
-            self.watch.swap(swapped)
-            report["swap"]["scoring_gap_ms"] = round((time.perf_counter() - started) * 1e3, 3)
+            self.incumbent.swap(outcome, self.now())
             tried = request.what == "adapt" and incumbent is not None and "reused" not in report
             self.watch.shadow = incumbent if tried else None
             self.probation.begin(incumbent.slot if tried and incumbent else None, self.now())
-            self.problem = ""
         if request.scene is not None:
-            self.scenery.settle(request.scene)
+            self.scenery.settle(request.scene, self.now())
         self.store.add_adaptation(self.now(), str(self.scenery.scene), report)
         self.slots.prune(keep=4)
         self.last_report = report
@@ -187,14 +221,13 @@ class Jobs:
         why = str(report.get("abandoned") or "; ".join(report.get("gate", {}).get("reasons", ())))
         self._telling.answer(request.what, report, error="" if swapped else why, transaction=request.transaction)
 
-    def _roll_back(self, slow: SlowLoop, request: Request, why: dict[str, Any] | None = None) -> None:
+    def _roll_back(self, request: Request, why: dict[str, Any] | None = None) -> None:
         before = self.watch.model.slot if self.watch.model else None
         try:
-            model = slow.open(self.slots.rollback())
+            model = self.incumbent.roll_back(self.now())
         except ArtifactError as error:
             self._telling.answer("rollback", why or {}, error=str(error), transaction=request.transaction)
             return
-        self.watch.swap(model)
         self.watch.shadow = None
         self.probation.begin(None, self.now())
         report = {**(why or {}), "swap": {"from": before, "to": model.slot}}
@@ -204,8 +237,9 @@ class Jobs:
 
     def home(self) -> Home:
         """Return the home as it was lived until now."""
-        return gather(self.store, self.settings.home.zone, self.known)
+        return gather(self.store, self.settings.home.zone, self.known, self.scenery.since)
 
     def now(self) -> float:
-        """Return the home's now: the latest behavior's time, for replays live in another time than ours."""
-        return self.watch.window.last if self.watch.window.steps else time.time()
+        """Return the home's now: the clock's, or the newest behavior's where a replay lives in another time."""
+        wall, last = time.time(), self.watch.window.last
+        return wall if not self.watch.window.steps or 0 <= wall - last < REPLAYED else last

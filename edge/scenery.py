@@ -33,6 +33,7 @@ class Scenery:
         self._notice = notice
         kept = facts.fact("scene", None) or place.scene
         self.scene = Scene.parse(kept) if kept else Scene()
+        self.since = float(facts.fact("scene_since", float("-inf")))  # when the home came into it
         self._people: int | None = None
         self._tried = float("-inf")
 
@@ -68,7 +69,11 @@ class Scenery:
         self._tried = now
         return True
 
-    def settle(self, scene: Scene) -> None:
-        """Be in a scene from now on."""
-        self.scene = replace(scene, new_device="")
-        self._facts.set_fact("scene", str(self.scene))
+    def settle(self, scene: Scene, now: float | None = None) -> None:
+        """Be in a scene from `now` on (seconds since the epoch), None: as long as can be remembered."""
+        settled = replace(scene, new_device="")
+        if now is not None and settled != self.scene:
+            self.since = now
+            self._facts.set_fact("scene_since", now)
+        self.scene = settled
+        self._facts.set_fact("scene", str(settled))

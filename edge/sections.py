@@ -202,6 +202,15 @@ class Adapt(Section):
     probation_days: float = Field(default=7.0, gt=0, description="days the previous model goes on scoring in shadow")
 
 
+class Learn(Section):
+    """Learning goes on."""
+
+    nightly: bool = Field(default=True, description="learn every night what was lived; false: only when asked")
+    hour: int = Field(
+        default=4, ge=0, le=23, description="of the home's day, from which on limits are refitted and days learned"
+    )
+
+
 class Alerts(Section):
     """What is told, and what is kept quiet."""
 

@@ -18,6 +18,7 @@ from edge.sections import (
     Data,
     GenericSource,
     Home,
+    Learn,
     Llm,
     Model,
     Section,
@@ -26,7 +27,7 @@ from edge.sections import (
 )
 
 __all__ = [
-    "Adapt", "Alerts", "Broker", "Data", "GenericSource", "Home", "Llm", "Model", "Settings", "Source",
+    "Adapt", "Alerts", "Broker", "Data", "GenericSource", "Home", "Learn", "Llm", "Model", "Settings", "Source",
     "Zigbee2MqttSource", "load", "settings_table",
 ]  # fmt: skip
 
@@ -43,6 +44,7 @@ class Settings(Section):
     model: Model = Model()
     llm: Llm = Llm()
     adapt: Adapt = Adapt()
+    learn: Learn = Learn()
     alerts: Alerts = Alerts()
 
 
@@ -135,7 +137,7 @@ def settings_table() -> str:
     lines = ["| key | default | meaning |", "| --- | --- | --- |"]
     tables: list[tuple[str, type[BaseModel]]] = [
         ("broker", Broker), ("data", Data), ("sources[]", Zigbee2MqttSource), ("sources[]", GenericSource),
-        ("home", Home), ("model", Model), ("llm", Llm), ("adapt", Adapt), ("alerts", Alerts),
+        ("home", Home), ("model", Model), ("llm", Llm), ("adapt", Adapt), ("learn", Learn), ("alerts", Alerts),
     ]  # fmt: skip
     for section, model in tables:
         for key, field in model.model_fields.items():

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Items
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import prompts
+from edge.core.admission import Admission
 from edge.core.compress import Kept, compress
 from edge.core.dictionary import Dictionary
 from edge.core.errors import GenerationError, MessageError
@@ -80,13 +81,19 @@ class Writing(Protocol):
 class Home:
     """What the slow loop knows of a home: its dictionary and real sequences, in order of time.
 
-    `weeks`: the time they span. `slots`: times of day told apart (24, or 8 in the published data sets).
+    `weeks`: the time they span. `slots`: times of day told apart (24, or 8 in the published data sets). `cleared`:
+    places of the sequences that hold what alerted and was fine. `anomalies`: what people called wrong, its last step.
+    `turned`: the place of the first sequence lived in the scene the home is in.
     """
 
     dictionary: Dictionary
     sequences: tuple[Sequence, ...]
     weeks: float
     slots: int = 24
+    cleared: tuple[int, ...] = ()
+    anomalies: tuple[Sequence, ...] = ()
+    turned: int = 0
+    admission: Admission = field(default_factory=Admission)
 
     def lived(self) -> list[tuple[str, str]]:
         """Return the (device id, control) pairs that were really used, in order of first use."""

@@ -11,7 +11,7 @@ from edge.agent import Agent
 from edge.mqtt import Session
 from edge.report import ask, roll_back_on_disk, status_of
 from edge.requests import Request
-from edge.sections import Adapt, Data, GenericSource, Home, Llm, Model
+from edge.sections import Adapt, Data, GenericSource, Home, Learn, Llm, Model
 from edge.settings import Settings
 from edge.slots import shipped as real
 from edge.store import Store
@@ -31,6 +31,7 @@ def settings(broker, tmp_path):
         model=Model(learn_after_days=1000.0),
         llm=Llm(count=40),
         adapt=Adapt(steps=150, notice=False),
+        learn=Learn(nightly=False),
     )
 
 

@@ -22,7 +22,7 @@ from edge.demo import broker
 from edge.demo.recorded import Recorded
 from edge.mqtt import Session
 from edge.scorer import hit_rate
-from edge.sections import Adapt, Broker, Data, GenericSource, Llm, Model
+from edge.sections import Adapt, Broker, Data, GenericSource, Learn, Llm, Model
 from edge.settings import Settings
 
 PATIENCE = 120.0  # seconds without any progress before the demo gives up
@@ -68,6 +68,7 @@ def _settings(recorded: Recorded, llm: Path | None, port: int, directory: Path) 
         llm=Llm(file=llm),
         model=Model(learn_after_days=1e6),  # the demo says when to learn, and when the scene changes
         adapt=Adapt(notice=False),
+        learn=Learn(nightly=False),
     )
 
 

@@ -1,0 +1,103 @@
+"""The model that scores now: opened at the start, calibrated as days pass, grown by what joins the home."""
+
+import logging
+import time
+from typing import Any
+
+from edge.calibrator import Calibrator
+from edge.core.calibration import Limits
+from edge.core.devices import Device
+from edge.core.dictionary import Dictionary
+from edge.core.errors import ArtifactError
+from edge.learning import Learning, Model, Outcome
+from edge.slots import Slots
+from edge.store import Store
+from edge.watch import Watch
+
+log = logging.getLogger(__name__)
+
+
+class Incumbent:
+    """Puts models into the fast loop; only the thread of that loop may call it."""
+
+    def __init__(self, watch: Watch, store: Store, slots: Slots) -> None:
+        """Nothing scores yet."""
+        self.watch = watch
+        self.slow: Learning | None = None  # what opens models, once there is a base model to open them with
+        self.slots = slots
+        self.calibrator = Calibrator(store)
+        self.problem = ""  # why nothing is scored, "" while all is well
+        self.calibrating: dict[str, Any] | None = None  # how far the phase without alerts is, None once it is over
+        self._store = store
+        self._strange: set[Device] = set()  # devices that are like nothing the model names
+        watch.meet = self.join
+
+    def say(self, problem: str) -> None:
+        """Log a problem, and show it until a model is swapped in."""
+        log.error("%s", problem)
+        self.problem = problem
+
+    def load(self, shadow: str | None, now: float) -> None:
+        """Load the current slot, or the newest healthy one, and what is in shadow beside it."""
+        if self.slow is None or not self.slots.names():
+            return
+        try:
+            healthy = self.slots.load_healthy()
+            self.watch.model = self.calibrator.taken_up(self.slow.open(healthy.name), now)
+            if healthy.reason:
+                self.say(f"scoring with slot {healthy.name}: {healthy.reason}")
+            self.watch.shadow = self.slow.open(shadow) if shadow else None
+        except ArtifactError as error:
+            self.say(f"no model to score with: {error}")
+        self.judge(now)
+
+    def swap(self, outcome: Outcome, now: float) -> None:
+        """Score with an outcome's model from the next behavior on; its report says how long that took."""
+        model = self.calibrator.keep(outcome, now, self.slots.names())
+        started = time.perf_counter()
+        self.watch.swap(model)
+        outcome.report["swap"]["scoring_gap_ms"] = round((time.perf_counter() - started) * 1e3, 3)
+        self.problem = ""
+        self._strange.clear()
+        self.judge(now)
+
+    def roll_back(self, now: float) -> Model:
+        """Score with the slot used before; raises ArtifactError, and changes nothing, where there is none."""
+        if self.slow is None:
+            raise ArtifactError(self.problem)
+        model = self.calibrator.taken_up(self.slow.open(self.slots.rollback()), now)
+        self.watch.swap(model)
+        self._strange.clear()
+        self.judge(now)
+        return model
+
+    def hold(self, limits: Limits | None, now: float) -> None:
+        """Alarm beyond these limits from now on, over restarts; None: beyond those that hold."""
+        if self.watch.model is not None and limits is not None:
+            self.watch.model = self.calibrator.hold(self.watch.model, limits, now)
+        self.judge(now)
+
+    def judge(self, now: float) -> None:
+        """Tell nobody anything while the limits were seen on too few days."""
+        model = self.watch.model
+        self.calibrating = told = None if model is None else self.calibrator.progress(model, now)
+        self.watch.alerts.shadow_mode = "" if told is None else f"{told['sequences']} of {told['needed']} sequences"
+
+    def join(self) -> None:
+        """Let the model name devices that joined the home since it learned, as their class is."""
+        model = self.watch.model
+        if model is None or self.slow is None:
+            return
+        known = set(model.scorer.vocabulary.devices)
+        strange = {device for device in self.watch.devices.values() if device.id not in known}
+        if strange <= self._strange:
+            return
+        try:
+            self.watch.model = self.slow.joined(model, self.dictionary())
+        except ArtifactError as error:
+            self.say(f"scoring without what joined: {error}")
+        self._strange |= strange
+
+    def dictionary(self) -> Dictionary:
+        """Return the home's devices and what each has done."""
+        return Dictionary.of(self._store.pairs(), self.watch.devices.values())

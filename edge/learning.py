@@ -1,0 +1,243 @@
+"""Learning on what was really lived: a home's first model, and every night's after it.
+
+What learns and what adapts (edge/adapt.py) hand over an outcome; the agent swaps it in between two messages.
+"""
+
+from collections import Counter
+from collections.abc import Sequence as Items
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import gate
+from edge.core.calibration import Limits, alpha_for
+from edge.core.dictionary import Dictionary
+from edge.core.errors import ArtifactError, EdgeError, RetrainError
+from edge.core.growth import Layout, grown_parameters, joining, young_parameters
+from edge.core.manifest import SlotManifest
+from edge.core.metrics import Metrics, measure
+from edge.core.prompts import Pair
+from edge.core.recalibration import Held, refitted
+from edge.core.scenes import Scene
+from edge.core.sequences import Sequence
+from edge.core.verdicts import UNUSUAL
+from edge.core.vocabulary import Vocabulary
+from edge.fit import Fitted, Retraining, ScorerOf, Split, fit
+from edge.synthesis import Home, Progress, Scoring
+
+MIN_SEQUENCES = 40  # a first model from fewer would call every second behavior unusual
+
+
+class Slotting(Protocol):
+    """Model slots on disk (edge/slots.py)."""
+
+    def write(self, manifest: SlotManifest, parameters: NDArray[np.float32]) -> str:
+        """Store a slot under a fresh name."""
+        ...
+
+    def load(self, name: str) -> tuple[SlotManifest, NDArray[np.float32]]:
+        """Return a verified slot."""
+        ...
+
+    def promote(self, name: str) -> None:
+        """Use a slot from now on."""
+        ...
+
+    def for_scene(self, scene: str) -> str | None:
+        """Return the slot a scene was lived with."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model at work: its slot, what scores with it, the limits beyond which it alarms, and when it learned.
+
+    `created`: seconds since the epoch; what was lived after it, it was never trained on.
+    """
+
+    slot: str
+    scene: str
+    scorer: Scoring
+    limits: Limits
+    created: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to adapt: sequences asked of the language model, wanted false alarms a week, the seed of it all."""
+
+    count: int = 200
+    alarms_per_week: float = 1.0
+    temperature: float = 0.7
+    seed: int = 0
+
+
+@dataclass
+class Outcome:
+    """How learning ended: the model that goes live (None: the incumbent stays) and a report.
+
+    `held`: what its limits were fitted on, to go on from as days pass; None for a model that was there already.
+    `a_day`: sequences the home lives in a day. `limits`: new ones for the model that stays.
+    """
+
+    model: Model | None
+    report: dict[str, Any] = field(default_factory=dict)
+    held: Held | None = None
+    a_day: float = 0.0
+    limits: Limits | None = None
+
+
+class Learning:
+    """Learns a model and opens those that were learned, with the tools it is handed."""
+
+    def __init__(
+        self,
+        slots: Slotting,
+        retrain: Retraining,
+        scorer_of: ScorerOf,
+        base: tuple[str, int],
+        plan: Plan,
+        *,
+        layout: Layout | None = None,
+    ) -> None:
+        """Take the tools; `base` is name and version of the shipped model whose graphs everything here runs.
+
+        `layout`: where what lies in its parameters; without it, a device that joins is unknown until the next fit.
+        """
+        self._slots = slots
+        self._retrain = retrain
+        self._scorer_of = scorer_of
+        self._base = base
+        self.plan = plan
+        self._layout = layout
+
+    def reseed(self, seed: int) -> None:
+        """Draw everything from another seed from now on."""
+        self.plan = replace(self.plan, seed=seed)
+
+    def open(self, name: str) -> Model:
+        """Load a slot; raises ArtifactError where it is not healthy."""
+        manifest, parameters = self._slots.load(name)
+        scorer = self._scorer_of(parameters, manifest.vocabulary)
+        return Model(name, manifest.scene, scorer, manifest.limits, manifest.created)
+
+    def joined(self, model: Model, dictionary: Dictionary) -> Model:
+        """Return the model with the dictionary's devices that its slot does not name, each as its class is.
+
+        So what joins is scored as its like until it is learned; what is like nothing there stays unknown. Raises
+        ArtifactError where the slot is corrupt.
+        """
+        if self._layout is None:
+            return model
+        manifest, parameters = self._slots.load(model.slot)
+        new = joining(dictionary, manifest.vocabulary)
+        try:
+            after = manifest.vocabulary.grown(new)
+        except ArtifactError:
+            return model  # no room: the next fit says so
+        if set(after.controls) <= set(model.scorer.vocabulary.controls):
+            return model
+        grown = grown_parameters(parameters, self._layout, manifest.vocabulary, after, dictionary.kind)
+        return replace(model, scorer=self._scorer_of(grown, after))
+
+    def learn(
+        self, home: Home, scene: Scene, now: float, incumbent: Model | None = None, on_progress: Progress | None = None
+    ) -> Outcome:
+        """Train a model on what was really lived: the home's first, or one that must pass the gate like any other.
+
+        Always from the shipped beginning: a start from the incumbent learns the same days again and again, and was
+        measured to foretell worse (README).
+        """
+        if len(home.sequences) < MIN_SEQUENCES:
+            reason = f"only {len(home.sequences)} sequences were lived yet; {MIN_SEQUENCES} are needed"
+            return Outcome(None, {"abandoned": reason})
+        split = Split.of(home, scene, home.turned)
+        report: dict[str, Any] = {"admission": home.admission.figures()}
+        try:
+            vocabulary = Vocabulary(slots=home.slots).grown([*home.lived(), *home.dictionary.controls])
+            fitted = self._fit(split, (), vocabulary, home, on_progress=on_progress)
+        except (RetrainError, ArtifactError) as error:
+            return Outcome(None, {**report, "abandoned": str(error)})
+        metrics = self._measure(fitted.scorer, fitted.limits, split, home)
+        report |= {"retrain": fitted.report(), "metrics": asdict(metrics)}
+        if incumbent is not None:
+            decision = gate.decide(self._measure(incumbent.scorer, incumbent.limits, split, home), metrics)
+            report["gate"] = asdict(decision)
+            if not decision.accepted:
+                return Outcome(None, report)
+        fitted = self._settled(fitted, split)
+        name = self._store(fitted, str(scene), "learned", metrics, now)
+        self._slots.promote(name)
+        report["swap"] = {"from": incumbent.slot if incumbent else None, "to": name}
+        return Outcome(model_of(name, str(scene), fitted, now), report, fitted.held, a_day(home))
+
+    def _settled(self, fitted: Fitted, split: Split) -> Fitted:
+        """Return it with limits by everything held out: what the gate has measured on, it measured on once."""
+        held = fitted.held.joined(Held.of(fitted.scorer.surprise(split.measure)))
+        return replace(fitted, limits=refitted(held, (), fitted.limits), held=held)
+
+    def _fit(
+        self,
+        split: Split,
+        synthetic: Items[Sequence],
+        vocabulary: Vocabulary,
+        home: Home,
+        *,
+        on_progress: Progress | None,
+        free: Items[Pair] = (),
+    ) -> Fitted:
+        alpha = alpha_for(self.plan.alarms_per_week, 7 * a_day(home))
+        layout = self._layout
+
+        def settle(flat: NDArray[np.float32], vocabulary: Vocabulary, counts: Counter[Pair]) -> NDArray[np.float32]:
+            return flat if layout is None else young_parameters(flat, layout, vocabulary, counts, home.dictionary.kind)
+
+        try:
+            return fit(
+                split,
+                synthetic,
+                vocabulary,
+                alpha,
+                retrain=self._retrain,
+                scorer_of=self._scorer_of,
+                seed=self.plan.seed,
+                possible=free,
+                settle=settle,
+                on_progress=on_progress,
+            )
+        except EdgeError as error:
+            raise RetrainError(str(error)) from error
+
+    def _measure(self, scorer: Scoring, limits: Limits, split: Split, home: Home) -> Metrics:
+        """Measure a model on real held-out sequences, on anomalies injected into them, on what people called wrong."""
+        wrong = [*gate.inject(split.measure, home.dictionary.controls, self.plan.seed), *home.anomalies]
+        normal, odd = (limits.scores(scorer.surprise(each)) for each in (split.measure, wrong))
+        return measure(normal, odd, UNUSUAL)
+
+    def _store(self, fitted: Fitted, scene: str, origin: Any, metrics: Metrics, now: float) -> str:
+        name, version = self._base
+        manifest = SlotManifest(
+            scene=scene,
+            created=now,
+            model=name,
+            model_version=version,
+            vocabulary=fitted.scorer.vocabulary,
+            limits=fitted.limits,
+            metrics={key: float(value) for key, value in asdict(metrics).items() if np.isfinite(value)},
+            origin=origin,
+            steps=fitted.trained.steps,
+            seconds=fitted.trained.seconds,
+        )
+        return self._slots.write(manifest, fitted.parameters)
+
+
+def a_day(home: Home) -> float:
+    """Return how many sequences a home lives in a day."""
+    return len(home.sequences) / max(7 * home.weeks, 1.0)
+
+
+def model_of(name: str, scene: str, fitted: Fitted, now: float) -> Model:
+    """Return a fitted candidate as a model at work."""
+    return Model(name, scene, fitted.scorer, fitted.limits, now)
