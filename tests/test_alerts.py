@@ -47,6 +47,8 @@ def test_an_alert_carries_its_sentence_and_its_why(heard):
     kept = store.alert(alert["alert"])
     assert kept.sentence == alert["sentence"]
     assert kept.explanation.as_json() == why
+    watch.handle([message(homes.MONDAY + 7 * DAY, "heat1")])
+    assert "; seen once before, on 2025-01-10; " in bodies(published)[1]["sentence"]
 
 
 def test_an_excluded_device_is_recorded_and_context_and_never_judged(heard):
@@ -180,6 +182,10 @@ def test_a_sequence_whose_odd_behaviors_add_up_is_told_once_and_the_oddest_is_ex
     assert not bodies(published, "behavior")[-1]["unusual"]
     watch.handle([message(homes.MONDAY + 660 + 60 * n, "lamp1") for n in range(2 * LENGTH)])
     assert len(bodies(published)) == 1
+    watch.handle([message(homes.MONDAY + DAY, "heat1")])  # another day begins at nothing
+    assert len(bodies(published)) == 1
+    watch.handle([message(homes.MONDAY + DAY + 60, "fan1")])
+    assert len(bodies(published)) == 2
 
 
 @settings(max_examples=40, deadline=None)
