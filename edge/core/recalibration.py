@@ -73,16 +73,17 @@ def needed(alpha: float) -> int:
 
 
 def censored(surprise: Floats, known: Items[int], limits: Limits) -> NDArray[np.float64]:
-    """Return the surprise (steps, 3) of a sequence with what alerted censored and what was called wrong left out.
+    """Return the surprise (steps, 3) of a sequence, censored where it alerted, without what was called wrong.
 
-    `known` (steps,): NORMAL, UNCLEARED or WRONG; `limits`: those that held.
+    `known` (steps,): NORMAL, UNCLEARED or WRONG; `limits`: those that held. As the steps of a sequence alert together,
+    they are censored together.
     """
-    most = RISE * np.array([limits.what, limits.when, limits.duration])
     marks = np.asarray(known, np.int64)
-    out: NDArray[np.float64] = np.array(surprise, np.float64)
-    out[marks == UNCLEARED] = np.minimum(out[marks == UNCLEARED], most)
-    normal: NDArray[np.float64] = out[marks != WRONG]
-    return normal
+    normal: NDArray[np.float64] = np.asarray(surprise, np.float64)[marks != WRONG]
+    if not (marks == UNCLEARED).any():
+        return normal
+    score = float(limits.scores([normal])[0])
+    return normal * min(1.0, RISE / score) if score > 0 else normal
 
 
 def refitted(held: Held, lived: Items[Floats], limits: Limits) -> Limits:
