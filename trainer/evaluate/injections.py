@@ -4,7 +4,7 @@ The four kinds of SmartGuard (KDD 2024) and two more. Each has its rule, by coun
 (trainer/evaluate/past.py):
 SD  one device flickers: its two most usual controls in turn, seconds apart, FLICKERS times or MORE_THAN_EVER times
     more than it ever acted within a minute, at an hour usual for it.
-MD  several devices in an order never seen: three behaviors seconds apart, each usual at this hour, each never right
+MD  several devices in an order never seen: IN_A_ROW behaviors seconds apart, each usual at this hour, each never right
     after the one before it, though by chance that would have been seen at least BY_CHANCE times.
 DM  the right behavior at the wrong moment: under RARE of the control's occurrences lie within two hours of it.
 DD  the wrong duration: a device is put on at a usual hour and off after LONGER times the longest it ever was on, or
@@ -30,6 +30,7 @@ from trainer.homes.noise import SENSING
 
 SD, MD, DM, DD, DOOR, UNUSED = KINDS = ("SD", "MD", "DM", "DD", "door", "unused")
 FLICKERS, MORE_THAN_EVER = 8, 4
+IN_A_ROW = 4
 LONGER, AT_LEAST, MOST_ON = 10.0, 2.0, 12 * 3600.0
 NIGHT = range(5)
 APART = 3600.0  # seconds between what is odd of two anomalies
@@ -130,14 +131,14 @@ class Injector:
         hour = int(self._rng.integers(24))
         usual = [pair for pair in self._pairs if self._past.usual(pair, hour)]
         chain: list[Pair] = []
-        while len(chain) < 3:
+        while len(chain) < IN_A_ROW:
             used = {pair[0] for pair in chain}
             more = [p for p in usual if p[0] not in used and (not chain or self._past.never(chain[-1], p))]
             added = self._one(more)
             if added is None:
                 return None
             chain.append(added)
-        return self._made(MD, self._at(day, hour), chain, self._rng.uniform(3.0, 20.0, 2).tolist())
+        return self._made(MD, self._at(day, hour), chain, self._rng.uniform(3.0, 20.0, IN_A_ROW - 1).tolist())
 
     def _moment(self, day: float) -> Injection | None:
         chosen = self._one(self._pairs)

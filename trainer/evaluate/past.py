@@ -16,7 +16,7 @@ from trainer.homes.noise import SENSING
 LEAST_SEEN = 20  # occurrences of what can be odd: of less nobody knows when it is usual
 USUAL = 0.03  # share of its occurrences that lie in the hour or beside it
 RARE, NEAR = 0.001, 2  # share of a control's occurrences within so many hours
-BY_CHANCE = 3.0  # times that what never happened would have happened if nothing hung on what came before
+BY_CHANCE = 10.0  # times that what never happened would have happened if nothing hung on what came before
 Hours = NDArray[np.int64]
 Run = tuple[Pair, Pair]  # the controls that start and stop a device
 

@@ -18,7 +18,7 @@ from trainer.homes.rooms import BATHROOM, BEDROOM, HALL, KITCHEN, LANDING, LAUND
 STIRS = {HALL: 30.0, KITCHEN: 25.0, LIVING: 6.0, BATHROOM: 20.0, LANDING: 30.0, LAUNDRY: 20.0}  # movements seen an hour
 STIRS_ELSEWHERE, STIRS_ASLEEP = 8.0, 0.1
 WALK = 8.0 / 3600  # hours to cross a room
-MISSED = 0.01  # reports lost on the air
+MISSED = 0.01  # reports of a motion sensor lost on the air; what is switched or opened says it again until it is heard
 FRIDGE, AIRED, TERRACE = 0.45, 0.7, 0.12  # stays in the kitchen, mornings in the bedroom, stays in the living room
 SHUT, VENTED = 0.25, 0.06  # stays in the bathroom with the door closed, stays in the kitchen with the window open
 LIT_AFTER = 0.05  # hours: who stays shorter needs no lamp

@@ -5,7 +5,7 @@ change as the year goes, habits wander, and one device is bought late.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -72,7 +72,17 @@ def behaviors(wanted: Wanted) -> list[Behavior]:
             day, hour = divmod(report.hour, 24.0)
             wall = datetime.combine(start + timedelta(days=int(day)), time(), home.clock) + timedelta(hours=hour)
             out.append(Behavior(round(wall.timestamp(), 1), names.get(report.device, report.device), report.control))
-    return sorted(out, key=lambda each: each.time)
+    rooms = {device.id for device in room_devices(wanted.devices)}
+    return list(_changes(sorted(out, key=lambda each: each.time), rooms))
+
+
+def _changes(found: Iterable[Behavior], devices: Collection[str]) -> Iterator[Behavior]:
+    """Yield what tells a change where a device reports its state: the hub takes none twice (edge/core/behaviors.py)."""
+    last: dict[str, str] = {}
+    for each in found:
+        if each.device not in devices or last.get(each.device) != each.control:
+            last[each.device] = each.control
+            yield each
 
 
 def _stretch(
@@ -101,8 +111,8 @@ def _stretch(
     moved = movements(people, rng)
     if hold is None:
         hold = hold_for(moved, (len(used) + len(others)) * wanted.motion / (1.0 - wanted.motion))
-    told = [report for report in (*others, *sensed(moved, hold)) if 0.0 <= report.hour < 24.0 * days]
-    return [*used, *(report for report in told if rng.random() >= MISSED)], hold
+    told = (*others, *(report for report in sensed(moved, hold) if rng.random() >= MISSED))
+    return [*used, *(report for report in told if 0.0 <= report.hour < 24.0 * days)], hold
 
 
 def _stretches(start: date, days: int, bought: date, latitude: float) -> list[tuple[date, int]]:
