@@ -252,6 +252,7 @@ def test_both_are_judged_by_the_same_figures(judged, days):
         assert 0 <= told[name]["hr1"] <= told[name]["hr5"] <= told[name]["hr10"] <= 1
         assert told[name]["hr1"] <= told[name]["ndcg10"] <= told[name]["hr10"]
         assert set(told[name]["injected"]) == set(told["injected"])
+        assert 0 <= told[name]["alarms_at_unseen_per_day"] <= told[name]["alarms_per_day"]
     assert told["days"] == 15
     assert told["behaviors"]["test"] == len(days.test.behaviors)
     assert told["ngram"]["nll"] < np.log(len(days.kept))  # better than knowing nothing

@@ -23,6 +23,7 @@ from rich.table import Table
 from edge import compose
 from edge.adapt import Model, Plan, SlowLoop
 from edge.core.calibration import Limits
+from edge.core.dictionary import Dictionary
 from edge.core.errors import RetrainError
 from edge.core.prompts import Pair
 from edge.core.scenes import Scene
@@ -79,7 +80,8 @@ def judge(wanted: Wanted, tell: Tell, done: Callable[[Figures], None] = lambda _
 
     `hr*`, `ndcg10`, `macro_recall`: over every test behavior, foretold from the window before it, ranked among all
     known controls; one not seen in training is a miss. `nll`: mean nats of those that were seen, `unseen` counts the
-    rest. `alarms_per_day`: on the untouched days; `injected_alarms_per_day` and `injected_recall`: with anomalies.
+    rest. `alarms_per_day`: on the untouched days, `alarms_at_unseen_per_day` of them at what was never seen;
+    `injected_alarms_per_day` and `injected_recall`: with anomalies.
     """
     clock = Clock(tell)
     begun = time.perf_counter()
@@ -107,16 +109,15 @@ def _judged(wanted: Wanted, days: Days, clock: Clock) -> Iterator[tuple[str, Fig
         source, target = scenes(wanted.adapt or "home")
         with clock.timed("train"):
             model, report = learned(slow, days, source, clock.tell)
-        yield OURS, {**figures(Network(model.scorer, model.limits), days, model.scorer.vocabulary, clock), **report}
+        yield OURS, {**network_figures(slow, model, days, clock), **report}
         with clock.timed(NGRAM):
             counted = Counting(days.home, model.scorer.vocabulary, model.limits.alpha)
-        yield NGRAM, figures(counted, days, model.scorer.vocabulary, clock)
+        yield NGRAM, figures(counted, counted, days, model.scorer.vocabulary, clock)
         if wanted.adapt is None:
             return
         with clock.timed("adapt"):
             adapted, report = _adapted(slow, model, days, change=(source, target), folder=Path(name), tell=clock.tell)
-        yield ADAPTED, {**figures(Network(adapted.scorer, adapted.limits), days, adapted.scorer.vocabulary, clock),
-                        **report}  # fmt: skip
+        yield ADAPTED, {**network_figures(slow, adapted, days, clock), **report}
 
 
 def slow_loop(folder: Path, alarms_per_week: float, seed: int, steps: int | None) -> SlowLoop:
@@ -153,14 +154,21 @@ def _adapted(
     return outcome.model or model, {"scene": str(change[1]), "swapped": outcome.model is not None, **told}
 
 
-def figures(contender: Contender, days: Days, vocabulary: Vocabulary, clock: Clock) -> Figures:
-    """Return what a contender is worth on the test days."""
+def network_figures(slow: SlowLoop, model: Model, days: Days, clock: Clock) -> Figures:
+    """Return what a model of the hub is worth; it hears a device that joined as its class is, as the agent lets it."""
+    heard = Dictionary.of([*days.home.dictionary.controls, *((e.device, e.control) for e in days.test.behaviors)])
+    joined = slow.joined(model, heard).scorer
+    own, hearing = Network(model.scorer, model.limits), Network(joined, model.limits)
+    return figures(own, hearing, days, joined.vocabulary, clock)
+
+
+def figures(contender: Contender, hearing: Contender, days: Days, vocabulary: Vocabulary, clock: Clock) -> Figures:
+    """Return what a contender is worth on the test days; `hearing`: the same as the fast loop asks it."""
     with clock.timed("foretell"):
         out = foretelling(contender, days)
     with clock.timed("alarms"):
-        out |= alarming(contender, days, vocabulary)
-    limits = contender.limits
-    return {**out, "limits": _limits(limits)}
+        out |= alarming(hearing, days, vocabulary)
+    return {**out, "limits": _limits(contender.limits)}
 
 
 def _limits(limits: Limits) -> Figures:
@@ -197,8 +205,11 @@ def alarming(contender: Contender, days: Days, vocabulary: Vocabulary) -> Figure
     by_kind = {
         kind: [hit for hit, each in zip(hits, days.injected, strict=True) if each.kind == kind] for kind in KINDS
     }
+    strange = sum((days.test.behaviors[place].device, days.test.behaviors[place].control) not in days.kept
+                  for place in calm)  # fmt: skip
     return {
         "alarms_per_day": len(calm) / days.count,
+        "alarms_at_unseen_per_day": strange / days.count,
         "injected_alarms_per_day": len(told) / days.count,
         "injected_recall": float(np.mean(hits)) if hits else None,
         "injected": {kind: float(np.mean(each)) for kind, each in by_kind.items() if each},
