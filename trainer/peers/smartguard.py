@@ -115,7 +115,7 @@ class Guide:
     def hidden(self, control: Tensor) -> Tensor:
         """Return which HIDDEN behaviors (n, LENGTH) of each window were learned worst."""
         worth = torch.where(control == PAD, -torch.inf, self._last[control])
-        worst = worth.topk(min(HIDDEN, LENGTH), 1).indices
+        worst = worth.topk(HIDDEN, 1).indices
         # A window of one or two behaviors would have nothing left to look at.
         enough = ((control != PAD).sum(1) > HIDDEN)[:, None]
         return torch.zeros_like(control, dtype=torch.bool).scatter(1, worst, value=True) & enough
