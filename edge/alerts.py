@@ -117,18 +117,17 @@ class Alerts:
         of the sequence is what is explained.
         """
         newest = model.scorer.newest(window.steps)
-        surprise = float(newest.what), float(newest.when), float(newest.duration)
+        surprise = tuple(float(part) for part in newest.surprise)
         own, before = model.limits.score(surprise), self._joined
         if not math.isfinite(own):
             return Verdict(own)
         self._joined = model.limits.joined(before, own)
         if own > max(BLAMED, self._oddest.score if self._oddest else 0.0) or own > UNUSUAL:
-            limits = model.limits.what, model.limits.when, model.limits.duration
             why = explain(
                 behavior,
                 window.steps,
                 surprise,
-                limits,
+                model.limits.parts,
                 habits=self.habits,
                 dictionary=Dictionary(self.devices, ()),
                 expected=likeliest(newest.what_logprobs, model.scorer.vocabulary, MOST_EXPECTED + 1),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.core import calibration
 from edge.core.calibration import Limits
 from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
+from edge.core.memory import Memory
 from edge.core.prompts import Pair
 from edge.core.recalibration import Held
 from edge.core.scenes import Scene, valid_runs
@@ -20,7 +21,7 @@ from edge.core.vocabulary import Vocabulary
 from edge.synthesis import Home, Progress, Scoring
 
 SYNTHETIC_SHARE = 0.5  # of what a new scene is thought to bring; what of the old days stays valid is the rest
-CLEARED = 4  # times that a sequence with what alerted and was fine is trained on: seen once, it would alert again
+CLEARED = 4  # times that what alerted and was fine is trained on besides: once in months, it would alert again
 
 
 class Trained(Protocol):
@@ -69,17 +70,18 @@ class Split:
     measure: tuple[Sequence, ...]
 
     @classmethod
-    def of(cls, home: Home, scene: Scene, turned: int = 0) -> "Split":
+    def of(cls, home: Home, scene: Scene, turned: int | None = None) -> "Split":
         """Split a home's sequences for a scene; those from place `turned` on were lived in it and stay whole.
 
-        What a person cleared is trained on, whatever its run is for: otherwise one in four would change nothing.
+        What a person cleared is trained on as it was scored, up to the behavior that alerted, whatever its run is for.
         """
+
+        def valid(each: Sequence, place: int) -> list[Sequence]:
+            return [each] if turned is not None and place >= turned else valid_runs(each, home.dictionary, scene)
+
         marked = enumerate(zip(home.sequences, roles(home.sequences), strict=True))
-        cleared = set(home.cleared)
-        kept: list[tuple[Sequence, int]] = []
-        for place, (each, role) in marked:
-            runs = [each] if place >= turned else valid_runs(each, home.dictionary, scene)
-            kept += [(run, TRAIN if place in cleared else role) for run in runs] * (CLEARED if place in cleared else 1)
+        kept = [(run, role) for place, (each, role) in marked for run in valid(each, place)]
+        kept += [(run, TRAIN) for place, each in home.cleared for run in valid(each, place)] * CLEARED
 
         def of(wanted: int) -> tuple[Sequence, ...]:
             return tuple(each for each, role in kept if role == wanted)
@@ -144,7 +146,8 @@ def fit(
     )
     steps = (step for each in (*split.train, *written) for step in each if not step.carried)
     counts = Counter((step.device, step.control) for step in steps)
-    parameters = trained.parameters if settle is None else settle(trained.parameters, vocabulary, counts)
+    network = trained.parameters if settle is None else settle(trained.parameters, vocabulary, counts)
+    parameters = np.concatenate([network, Memory.of([*split.train, *written], vocabulary).flat()])
     scorer = scorer_of(parameters, vocabulary)
     surprise = scorer.surprise([*split.calibrate, *unseen])
     share = _weights(len(split.calibrate), len(unseen))

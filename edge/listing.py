@@ -18,7 +18,9 @@ from edge.store import Store
 
 PATIENCE = 5.0  # seconds an agent is waited for
 WIDTH = 40  # characters of the longest bar
-PARTS = ("what is done", "when", "duration")
+PARTS = (
+    "what is done", "when", "duration", "hour of this", "hour of device", "succession", "pace", "time on",
+)  # fmt: skip
 
 
 def listed(settings: Settings, since: str, *, every: bool) -> list[Alert]:

@@ -7,6 +7,7 @@ rows, whatever their weights, change nothing.
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Steps
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+from edge.core.calibration import PARTS
 from edge.core.errors import ArtifactError
+from edge.core.manifest import ModelManifest
+from edge.core.memory import PARTS as COUNTED
+from edge.core.memory import Memory
 from edge.core.metrics import Foretold
 from edge.core.sequences import DURATIONS, FIELDS, LENGTH, Sequence, Step, own, padding, tokens
 from edge.core.vocabulary import CONTROL_ROWS, FIRST, TIME_ROWS, UNKNOWN, Vocabulary
@@ -42,11 +47,9 @@ _LOAD_ERRORS = (
 
 
 class Newest(NamedTuple):
-    """How surprising a sequence's last step is: nats of each part, and all log-probabilities (-inf: unnamed)."""
+    """How surprising a sequence's last step is: nats of each of PARTS, and all log-probabilities (-inf: unnamed)."""
 
-    what: float
-    when: float
-    duration: float
+    surprise: tuple[float, ...]
     what_logprobs: Floats
     when_logprobs: Floats
     duration_logprobs: Floats
@@ -56,14 +59,19 @@ class Scorer:
     """One model of one home, loaded. Reads only the last LENGTH steps of any sequence; an empty one is an error."""
 
     def __init__(self, model_dir: Path, parameters: Floats, vocabulary: Vocabulary, threads: int = 1) -> None:
-        """Load score.onnx and predict.onnx with these parameters; raises ArtifactError where they do not fit."""
+        """Load score.onnx and predict.onnx with these parameters; raises ArtifactError where they do not fit.
+
+        What the vector holds behind the network's parameters is what the home did, counted (Memory.flat).
+        """
         self.vocabulary = vocabulary
-        flat = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(parameters, np.float32))
+        count = _size(model_dir)
+        self._memory = Memory.read(parameters[count:])
+        flat = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(parameters[:count], np.float32))
         self._score = _session(model_dir / "score.onnx", flat, threads)
         self._predict = _session(model_dir / "predict.onnx", flat, threads)
 
     def surprise(self, sequences: Steps[Sequence]) -> list[Floats]:
-        """Return for each sequence (n, 3): the nats of what, when and duration of its own steps, given the past.
+        """Return for each sequence (n, len(PARTS)): the nats of each part of its own steps, given the past.
 
         As it is lived: what comes after a step is not seen, so a stored sequence scores as it did, or would
         have, when it happened, and a threshold fitted on stored ones keeps its promise live. A step that is
@@ -74,7 +82,9 @@ class Scorer:
         found = [own(sequence) for sequence in sequences]
         rows = np.repeat(np.arange(len(sequences)), [len(each) for each in found])
         places = np.array([place for each in found for place in each], np.int64)
-        out = np.empty((len(rows), 3), np.float32)
+        out = np.zeros((len(rows), len(PARTS)), np.float32)
+        if self._memory is not None:
+            out[:, len(PARTS) - len(COUNTED) :] = self._memory.evidence(sequences, self.vocabulary)
         for start in range(0, len(rows), _ROWS // 2):
             part = slice(start, start + _ROWS // 2)
             past = ids[rows[part]]
@@ -101,7 +111,10 @@ class Scorer:
         what, when, duration = (said[0] for said in self._hidden(ids, np.array([place])))
         control, time, since = (int(ids[0, place, field]) for field in (_CONTROL, _TIME, _SINCE))
         nats = UNKNOWN_SURPRISE if control == UNKNOWN else -float(what[control])
-        return Newest(nats, -float(when[time]), -float(duration[since]), what, when, duration)
+        latest = (*(replace(step, carried=True) for step in sequence[:-1]), replace(sequence[-1], carried=False))
+        counted = () if self._memory is None else self._memory.evidence([latest], self.vocabulary)[0].tolist()
+        surprise = (nats, -float(when[time]), -float(duration[since]), *counted)
+        return Newest(surprise + (0.0,) * (len(PARTS) - len(surprise)), what, when, duration)
 
     def predict(self, sequence: Sequence, k: int = 10) -> list[tuple[tuple[str, str], float]]:
         """Return the k likeliest next (device, control) pairs and their probabilities, the likeliest first."""
@@ -165,6 +178,14 @@ class Scorer:
         """Return log-probabilities (n, LENGTH, CONTROL_ROWS) of the control after each place."""
         (following,) = self._predict.run(None, {"tokens": ids})
         return _over(following, range(FIRST, FIRST + len(self.vocabulary.controls)), CONTROL_ROWS)
+
+
+def _size(model_dir: Path) -> int:
+    """Return how many parameters the network has; raises ArtifactError."""
+    try:
+        return ModelManifest.from_json((model_dir / "manifest.json").read_bytes()).parameters
+    except OSError as error:
+        raise ArtifactError(f"{model_dir} holds no model: {error.strerror}") from error
 
 
 def _session(path: Path, flat: ort.OrtValue, threads: int) -> ort.InferenceSession:

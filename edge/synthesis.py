@@ -50,7 +50,7 @@ class Scoring(Protocol):
         ...
 
     def newest(self, sequence: Sequence) -> Any:
-        """Return the surprise of the last step (`what`, `when`, in nats)."""
+        """Return the surprise of the last step (`surprise`, nats of each part)."""
         ...
 
     def predict(self, sequence: Sequence, k: int = 10) -> list[tuple[tuple[str, str], float]]:
@@ -82,7 +82,7 @@ class Home:
     """What the slow loop knows of a home: its dictionary and real sequences, in order of time.
 
     `weeks`: the time they span. `slots`: times of day told apart (24, or 8 in the published data sets). `cleared`:
-    places of the sequences that hold what alerted and was fine. `anomalies`: what people called wrong, its last step.
+    what was lived up to a behavior that alerted and was fine, and its place; `anomalies`: up to one called wrong.
     `turned`: the place of the first sequence lived in the scene the home is in.
     """
 
@@ -90,7 +90,7 @@ class Home:
     sequences: tuple[Sequence, ...]
     weeks: float
     slots: int = 24
-    cleared: tuple[int, ...] = ()
+    cleared: tuple[tuple[int, Sequence], ...] = ()
     anomalies: tuple[Sequence, ...] = ()
     turned: int = 0
     admission: Admission = field(default_factory=Admission)

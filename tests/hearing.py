@@ -7,7 +7,7 @@ import numpy as np
 
 from edge.adapt import Model
 from edge.alerts import Alerts
-from edge.core.calibration import Limits
+from edge.core.calibration import PARTS, Limits
 from edge.core.events import Message
 from edge.core.quiet import Quiet
 from edge.core.vocabulary import Vocabulary
@@ -29,10 +29,10 @@ class Fixed:
 
     def newest(self, sequence):
         nats = self.odd.get(sequence[-1].device, 1.0)
-        return Newest(nats, 0.0, 0.0, LIKELY, np.zeros(25), np.zeros(19))
+        return Newest((nats, *[0.0] * (len(PARTS) - 1)), LIKELY, np.zeros(25), np.zeros(19))
 
     def scores(self, sequences):
-        return np.array([max(self.newest(each[: n + 1]).what for n in range(len(each))) for each in sequences])
+        return np.array([max(self.newest(each[: n + 1]).surprise[0] for n in range(len(each))) for each in sequences])
 
     def predict(self, sequence, k=10):
         return [(homes.PAIRS[0], 0.9)]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from edge.adapt import Model
 from edge.core.behaviors import Behavior
-from edge.core.calibration import Limits
+from edge.core.calibration import PARTS, Limits
 from edge.core.errors import SettingsError
 from edge.core.sequences import LENGTH
 from edge.core.vocabulary import DEVICE_ROWS, FIRST, Vocabulary
@@ -189,7 +189,7 @@ def test_batches_alarm_as_the_fast_loop_does_behavior_by_behavior(scorer):
     earlier, behaviors = homes.behaviors(160)[:150], homes.behaviors(160)[150:]
     lived = Lived.after(earlier, behaviors, UTC)
     surprise = replay.newest_surprise(scorer.surprise(lived.sequences()), len(behaviors))
-    limits = Limits(*np.quantile(surprise, 0.9, axis=0).tolist(), 0.05, 99)
+    limits = Limits(**dict(zip(PARTS, np.maximum(np.quantile(surprise, 0.9, axis=0), 0.5).tolist(), strict=True)), alpha=0.05, n=99)
     store = replay.Alarms()
     watch = Watch(store, lambda *_: None, lambda *_: None, replay.Silent(), UTC)
     for behavior in earlier:
@@ -224,7 +224,7 @@ def test_the_n_gram_foretells_a_regular_home():
     lived = Lived.after(later[:-40], later[-40:], UTC)
     told = counted.foretold(lived)
     assert np.mean(told.ranks <= 2) > 0.8
-    assert counted.surprise(lived).shape == (40, 3)
+    assert counted.surprise(lived).shape == (40, len(PARTS))
     stranger = Lived.after(later[:-40], [Behavior(later[-40].time, "nobody", "on")], UTC)
     assert counted.foretold(stranger).ranks[0] > len(homes.PAIRS)
     assert counted.surprise(stranger)[0, 0] > counted.surprise(lived)[:, 0].max()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.calibration import Limits, calibrate
+from edge.core.calibration import PARTS, Limits, calibrate
 from edge.core.errors import EdgeError
 from edge.core.recalibration import NORMAL, RISE, UNCLEARED, WRONG, Held, censored, needed, refitted
 
@@ -17,7 +17,7 @@ ALPHA = 0.05
 def days(count, seed, scale=1.0):
     """Return the surprise of `count` sequences of a home: exponential, as nats are."""
     rng = np.random.default_rng(seed)
-    return [rng.exponential(scale, (int(rng.integers(1, 6)), 3)) for _ in range(count)]
+    return [rng.exponential(scale, (int(rng.integers(1, 6)), len(PARTS))) for _ in range(count)]
 
 
 def night(held, lived, limits, known=None):
@@ -47,7 +47,7 @@ def test_the_tail_is_not_cut_off_night_after_night():
 def test_an_intruder_who_is_not_cleared_widens_nothing_fast():
     held = Held.of(days(200, 0))
     first = limits = calibrate(list(held.surprise), ALPHA)
-    lived = [*days(40, 1), *[np.full((3, 3), 50.0)] * 20]
+    lived = [*days(40, 1), *[np.full((3, len(PARTS)), 50.0)] * 20]
     for number in range(1, 6):
         limits = night(held, lived, limits)
         parts = limits.what * limits.when * limits.duration / (first.what * first.when * first.duration)
@@ -69,14 +69,14 @@ def test_where_more_is_told_than_wanted_and_nobody_objects_the_limits_follow():
 def test_what_was_called_wrong_does_not_count():
     held = Held.of(days(100, 0))
     limits = calibrate(list(held.surprise), ALPHA)
-    odd = [np.full((2, 3), 50.0)] * 30
+    odd = [np.full((2, len(PARTS)), 50.0)] * 30
     assert night(held, odd, limits, known=lambda _: WRONG) == refitted(held, (), limits)
 
 
 @given(st.lists(st.sampled_from([NORMAL, UNCLEARED, WRONG]), min_size=1, max_size=10), st.integers(0, 99))
 def test_censoring_lowers_and_never_raises(marks, seed):
     limits = Limits(2.0, 1.0, 3.0, ALPHA, 10)
-    surprise = np.random.default_rng(seed).exponential(2.0, (len(marks), 3))
+    surprise = np.random.default_rng(seed).exponential(2.0, (len(marks), len(PARTS)))
     out = censored(surprise, marks, limits)
     kept = surprise[np.array(marks) != WRONG]
     assert out.shape == kept.shape
@@ -105,7 +105,8 @@ def test_what_is_needed_is_what_split_conformal_prediction_needs(alpha):
 
 
 NATS = st.lists(
-    st.tuples(st.floats(0, 10), st.booleans(), st.lists(st.floats(0, 20), min_size=3, max_size=3)), max_size=8
+    st.tuples(st.floats(0, 10), st.booleans(), st.lists(st.floats(0, 20), min_size=len(PARTS), max_size=len(PARTS))),
+    max_size=8,
 )
 
 

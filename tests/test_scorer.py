@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.core.calibration import PARTS as CALIBRATED
 from edge.core.errors import ArtifactError
+from edge.core.memory import Memory
 from edge.core.sequences import DURATIONS, LENGTH, Sequence, Step, tokens
 from edge.core.vocabulary import CONTROL_ROWS, FIRST, TIME_ROWS, Vocabulary
 from edge.scorer import UNKNOWN_SURPRISE, Scorer, hit_rate
@@ -39,7 +41,7 @@ def scorer() -> Scorer:
 def test_surprise_is_the_nats_of_what_was_hidden(scorer: Scorer) -> None:
     sequences = [sequence(length, length) for length in (1, 3, 10, 2)]
     for row, steps in enumerate(scorer.surprise(sequences)):
-        assert steps.shape == (len(sequences[row]), 3)
+        assert steps.shape == (len(sequences[row]), len(CALIBRATED))
         for place in range(len(steps)):
             ids = tokens([sequences[row][: place + 1]], VOCABULARY)
             parts = [(3, slice(FIRST, FIRST + len(PAIRS))), (1, slice(0, 24)), (5, slice(0, DURATIONS - 1))]
@@ -83,7 +85,7 @@ def test_newest_is_the_last_step(scorer: Scorer) -> None:
     for length in (1, 4, 10, 13):
         steps = sequence(length)
         newest = scorer.newest(steps)
-        np.testing.assert_allclose(newest[:3], scorer.surprise([steps])[0][-1], atol=1e-4)
+        np.testing.assert_allclose(newest.surprise, scorer.surprise([steps])[0][-1], atol=1e-4)
         assert newest.what_logprobs.shape == (CONTROL_ROWS,)
         assert newest.when_logprobs.shape == (TIME_ROWS,)
         assert np.exp(newest.what_logprobs).sum() == pytest.approx(1, abs=1e-5)
@@ -114,10 +116,10 @@ def test_ranks_agree_with_predictions_and_see_nothing_of_the_future(scorer: Scor
 
 def test_what_was_never_seen_is_surprising(scorer: Scorer) -> None:
     steps = (*sequence(3), Step(0, 13, "chainsaw", "on"))
-    what, when, duration = scorer.surprise([steps])[0][-1]
+    what, when, duration = scorer.surprise([steps])[0][-1, :3]
     assert what == pytest.approx(UNKNOWN_SURPRISE)
     assert np.isfinite([when, duration]).all()
-    assert scorer.newest(steps).what == pytest.approx(UNKNOWN_SURPRISE)
+    assert scorer.newest(steps).surprise[0] == pytest.approx(UNKNOWN_SURPRISE)
     assert scorer.foretold([steps]).ranks[-1] == len(PAIRS) + 1
 
 
@@ -146,13 +148,27 @@ def test_the_weights_given_are_the_weights_used() -> None:
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"score\.onnx"):
         Scorer(MODEL, np.zeros(10, np.float32), VOCABULARY)
-    with pytest.raises(ArtifactError, match=r"score\.onnx"):
+    with pytest.raises(ArtifactError, match="holds no model"):
         Scorer(tmp_path, random_parameters(0), VOCABULARY)
+    with pytest.raises(ArtifactError, match="counts"):
+        Scorer(MODEL, np.append(random_parameters(0), np.ones(7, np.float32)), VOCABULARY)
+    (tmp_path / "manifest.json").write_bytes((MODEL / "manifest.json").read_bytes())
     whole = (MODEL / "score.onnx").read_bytes()
     for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         (tmp_path / "score.onnx").write_bytes(whole[:length])
         with pytest.raises(ArtifactError, match=r"score\.onnx"):
             Scorer(tmp_path, random_parameters(0), VOCABULARY)
+
+
+def test_what_was_lived_is_counted_behind_the_network() -> None:
+    lived = [sequence(10, start) for start in range(12)]
+    flat = np.concatenate([random_parameters(0), Memory.of(lived, VOCABULARY).flat()])
+    both, bare = Scorer(MODEL, flat, VOCABULARY), Scorer(MODEL, random_parameters(0), VOCABULARY)
+    odd = (Step(0, 3, "lamp", "on"),)
+    np.testing.assert_allclose(both.surprise([odd])[0][:, :3], bare.surprise([odd])[0][:, :3])
+    assert bare.surprise([odd])[0][:, 3:].max() == 0
+    assert both.surprise([odd])[0][:, 3:].max() > 3
+    np.testing.assert_allclose(both.newest(odd).surprise, both.surprise([odd])[0][-1], atol=1e-4)
 
 
 def test_the_probe_finds_what_is_not_finite() -> None:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.core import memory
 from edge.core.errors import EdgeError
 
 MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own sequences
 MIN_ALPHA = 0.0001
-SCALE = 0.95  # the quantile that makes the parts comparable
 LEAST = 0.05  # nats; a limit of nothing would call every other hour unusual
-PARTS = ("what", "when", "duration")
+PARTS = ("what", "when", "duration", *memory.PARTS)  # of the network, and of the counts
+NEVER = 1e6  # nats; the limit of a part nobody judges
+COUNTED = 4.0  # nats; the least limit of what is counted: what was as rare as once in 55 times is not odd by itself
 POWER = 4  # of the mean that joins a sequence's steps: near the maximum, yet two odd steps are odder than one
 TAIL = 0.1  # the share of the highest scores whose shape says what lies beyond them
 # The tail's shape: from few excesses it is told too light rather than too heavy, so never lighter than an exponential;
@@ -38,14 +40,25 @@ class Limits:
     duration: float
     alpha: float
     n: int
+    moment: float = NEVER
+    device: float = NEVER
+    order: float = NEVER
+    pace: float = NEVER
+    length: float = NEVER
+
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """The limits in the order of PARTS."""
+        return tuple(getattr(self, part) for part in PARTS)
 
     def ratios(self, surprise: Items[float] | NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return how many times its limit each part (..., 3) is."""
-        ratios: NDArray[np.float64] = np.asarray(surprise, np.float64) / np.array([self.what, self.when, self.duration])
+        """Return how many times its limit each part (..., len(PARTS)) is; fewer parts are the first ones."""
+        nats = np.asarray(surprise, np.float64)
+        ratios: NDArray[np.float64] = nats / np.array(self.parts)[: nats.shape[-1]]
         return ratios
 
     def score(self, surprise: Items[float] | NDArray[np.floating]) -> float:
-        """Return how many times its limit the oddest part of one behavior (3,) is; above 1 is unusual."""
+        """Return how many times its limit the oddest part of one behavior is; above 1 is unusual."""
         return float(self.ratios(surprise).max())
 
     @staticmethod
@@ -54,7 +67,7 @@ class Limits:
         return float((before**POWER + score**POWER) ** (1 / POWER))
 
     def scores(self, surprise: Items[NDArray[np.floating]]) -> NDArray[np.float64]:
-        """Return each sequence's score (n,), its own steps joined. `surprise`: (steps, 3) nats a sequence."""
+        """Return each sequence's score (n,), its own steps joined. `surprise`: (steps, parts) nats a sequence."""
         return np.array([_joined(self.ratios(steps)) for steps in surprise])
 
 
@@ -68,32 +81,39 @@ def calibrate(
 ) -> Limits:
     """Fit the limits on the surprise of normal sequences the model has not seen; raises EdgeError for none.
 
-    `surprise`: (steps, 3) nats a sequence. `weight` (n,): how much of the days to come each sequence stands for, by
-    default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). The scales are the SCALE
-    quantiles of the same sequences; their common factor is conformal where there are enough sequences to tell one
-    in 1/alpha. Where there are not, the tail is continued: the guarantee then is that of the highest score seen,
-    one in n + 1, and what lies beyond is an estimate.
+    `surprise`: (steps, parts) nats a sequence. `weight` (n,): how much of the days to come each sequence stands for,
+    by default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). Each part's scale is its
+    limit at an equal share of alpha; their common factor is conformal where there are enough sequences to tell one in
+    1/alpha. Where there are not, the tail is continued: the guarantee then is that of the highest score seen, one in
+    n + 1, and what lies beyond is an estimate.
     """
     seen = [steps for steps in surprise if len(steps)]
-    highest = np.array([steps.max(0) for steps in seen]).reshape(-1, len(PARTS))
+    highest = np.array([steps.max(0) for steps in seen])
+    if not len(highest):
+        raise EdgeError("no sequence to calibrate on")
     whole = np.isfinite(highest).all(1)
     most = highest[whole]
     if not len(most):
         raise EdgeError("no sequence to calibrate on")
     given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
     share = given[[len(steps) > 0 for steps in surprise]][whole]
-    scale = np.maximum([_reached(part, share, SCALE) for part in most.T], LEAST)
+    least = np.where(np.arange(most.shape[1]) < len(PARTS) - len(memory.PARTS), LEAST, COUNTED)
+    scale = np.maximum([_limit(part, share, alpha / len(PARTS)) for part in most.T], least)
     scores = np.array([_joined(steps / scale) for steps in seen])[whole]
-    # One more sequence, that of the day to come, weighs as an average one and lies above all.
-    level = (1 - alpha) * (1 + share.mean() / share.sum())
-    factor = _reached(scores, share, level) if level <= 1 else _beyond(scores, share, alpha)
-    what, when, duration = (float(part) for part in scale * factor)
-    return Limits(what, when, duration, alpha, len(most))
+    limits = dict.fromkeys(PARTS, NEVER) | dict(zip(PARTS, scale * _limit(scores, share, alpha), strict=False))
+    return Limits(**{part: float(limit) for part, limit in limits.items()}, alpha=alpha, n=len(most))
 
 
 def _joined(ratios: NDArray[np.floating]) -> float:
     """Return the score of a sequence whose steps are at these ratios (steps, 3)."""
     return float((ratios.max(1, initial=0.0) ** POWER).sum() ** (1 / POWER))
+
+
+def _limit(scores: NDArray[np.floating], share: NDArray[np.float64], alpha: float) -> float:
+    """Return what a share alpha of scores like these lies beyond."""
+    # One more sequence, that of the day to come, weighs as an average one and lies above all.
+    level = (1 - alpha) * (1 + share.mean() / share.sum())
+    return _reached(scores, share, level) if level <= 1 else _beyond(scores, share, alpha)
 
 
 def _beyond(scores: NDArray[np.floating], share: NDArray[np.float64], alpha: float) -> float:

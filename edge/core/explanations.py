@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from edge.core.behaviors import Behavior
+from edge.core.calibration import PARTS
 from edge.core.dictionary import Dictionary
 from edge.core.habits import Habit, Habits
 from edge.core.sequences import Sequence
@@ -19,8 +20,12 @@ DEVICE: Odd = "device"
 ORDER: Odd = "order"
 TIME: Odd = "time"
 DURATION: Odd = "duration"
-Parts = tuple[float, float, float]  # of what, of when, of duration
+Parts = tuple[float, ...]  # in the order of edge/core/calibration.py's PARTS
 MOST_EXPECTED = 3
+_FIELDS: dict[str, Odd] = {
+    "when": TIME, "moment": TIME, "duration": DURATION, "pace": DURATION, "length": DURATION, "device": DEVICE,
+    "order": ORDER,
+}  # fmt: skip
 SELDOM = 0.5  # times a week under which something is seldom done
 
 
@@ -40,7 +45,7 @@ class Explanation:
 
     `odd`: which field; `after`: name and control of what came before, None at the beginning of a run; `habit`: of this
     control; `device_near`: how often the device acted within an hour of this one, on any day; `since`, `usual_since`:
-    seconds since the device's own last behavior; `surprise` and `limits`: nats of what, when and duration.
+    seconds since the device's own last behavior; `surprise` and `limits`: nats of each part.
     """
 
     time: float
@@ -95,12 +100,10 @@ def odd_field(ratios: Items[float], acts: Habit, *, known: bool) -> Odd:
 
     What is done surprises because of the device where that seldom acts at this hour, else because of the order.
     """
-    part = max(range(len(ratios)), key=lambda each: ratios[each])
-    if part == 1:
-        return TIME
-    if part == 2 and known:
-        return DURATION
-    return DEVICE if seldom(acts.near, acts.weeks) else ORDER
+    part = PARTS[max(range(len(ratios)), key=lambda each: ratios[each])]
+    if part == "duration" and not known:
+        part = "what"
+    return _FIELDS.get(part) or (DEVICE if seldom(acts.near, acts.weeks) else ORDER)
 
 
 def explain(

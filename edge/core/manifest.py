@@ -84,8 +84,7 @@ class SlotManifest(_Manifest):
     def _fits(self) -> Self:
         """Refuse limits that limit nothing, and a vocabulary that the graphs do not have the rows for."""
         limits = self.limits
-        parts = (limits.what, limits.when, limits.duration)
-        if not (all(0 < part < math.inf for part in parts) and 0 < limits.alpha < 1 and limits.n >= 0):
+        if not (all(0 < part < math.inf for part in limits.parts) and 0 < limits.alpha < 1 and limits.n >= 0):
             raise ValueError("limits that are none")
         devices, controls = self.vocabulary.devices, self.vocabulary.controls
         if len(devices) > DEVICE_ROWS - FIRST or len(controls) > CONTROL_ROWS - FIRST:

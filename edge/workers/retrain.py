@@ -137,7 +137,7 @@ def batches(
     rows = order(weight, chance)
     for step in range(job.steps):
         lived = tokens[[next(rows) for _ in range(job.batch)]]
-        batch = {
+        batch: Batch = {
             "tokens": forget(slip(lived, possible, chance), chance),
             "mask": guide.hide(lived, chance),
             "weight": np.ones(job.batch, np.float32),

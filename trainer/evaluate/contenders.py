@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.core.calibration import Limits, calibrate
+from edge.core.calibration import PARTS, Limits, calibrate
 from edge.core.gate import TRAIN, roles
 from edge.core.sequences import Sequence, Step, own
 from edge.core.vocabulary import FIRST, Vocabulary
@@ -36,7 +36,7 @@ class Contender(Protocol):
         ...
 
     def surprise(self, lived: Lived) -> Floats:
-        """Return the nats (n, 3) of what, when and duration of each behavior."""
+        """Return the nats (n, len(PARTS)) of each behavior."""
         ...
 
 
@@ -105,12 +105,12 @@ class Counting:
         return Told(ranks, nats)
 
     def surprise(self, lived: Lived) -> Floats:
-        """Return the standardized surprise as that of what was done; it says nothing of when and of durations."""
+        """Return the standardized surprise as that of what was done; it says nothing of the other parts."""
         ids, hours, count = self._after(lived)
         return self._rows(self._part.surprise([ids], [hours])[0][count:])
 
     def _rows(self, nats: NDArray[np.float64]) -> Floats:
-        return np.stack([standardized(nats, self._normal), np.zeros(len(nats)), np.zeros(len(nats))], axis=1)
+        return np.pad(standardized(nats, self._normal)[:, None], ((0, 0), (0, len(PARTS) - 1)))
 
     def _after(self, lived: Lived) -> tuple[Ids, Ids, int]:
         """Return ids and hours of the window before the days and of the days, and how many came before."""

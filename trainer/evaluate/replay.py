@@ -88,8 +88,7 @@ class Answers:
 
     def newest(self, _sequence: Sequence) -> Newest:
         """Return the surprise of the next behavior."""
-        what, when, duration = next(self._surprise)
-        return Newest(what, when, duration, _ALIKE, _ALIKE, _ALIKE)
+        return Newest(tuple(next(self._surprise)), _ALIKE, _ALIKE, _ALIKE)
 
     def surprise(self, _sequences: Items[Sequence]) -> list[Floats]:
         """Return nothing: no loop that only hears asks for it."""
