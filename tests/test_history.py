@@ -16,7 +16,8 @@ from edge.adapt import Model
 from edge.core.behaviors import Behavior
 from edge.core.calibration import PARTS, Limits
 from edge.core.errors import SettingsError
-from edge.core.sequences import LENGTH
+from edge.core.memory import Memory
+from edge.core.sequences import LENGTH, split
 from edge.core.vocabulary import DEVICE_ROWS, FIRST, Vocabulary
 from edge.scorer import Scorer
 from edge.slots import shipped
@@ -182,14 +183,17 @@ def test_a_home_of_which_little_is_known_has_no_anomalies():
 def scorer():
     model = shipped("detector")
     vocabulary = Vocabulary().grown(homes.PAIRS)
-    return Scorer(model, np.load(model / "initial.npy"), vocabulary)
+    counted = Memory.of(split(homes.behaviors(150), UTC), vocabulary)
+    return Scorer(model, np.concatenate([np.load(model / "initial.npy"), counted.flat()]), vocabulary)
 
 
 def test_batches_alarm_as_the_fast_loop_does_behavior_by_behavior(scorer):
     earlier, behaviors = homes.behaviors(160)[:150], homes.behaviors(160)[150:]
     lived = Lived.after(earlier, behaviors, UTC)
     surprise = replay.newest_surprise(scorer.surprise(lived.sequences()), len(behaviors))
-    limits = Limits(**dict(zip(PARTS, np.maximum(np.quantile(surprise, 0.9, axis=0), 0.5).tolist(), strict=True)), alpha=0.05, n=99)
+    limits = Limits(
+        **dict(zip(PARTS, np.maximum(np.quantile(surprise, 0.9, axis=0), 0.5).tolist(), strict=True)), alpha=0.05, n=99
+    )
     store = replay.Alarms()
     watch = Watch(store, lambda *_: None, lambda *_: None, replay.Silent(), UTC)
     for behavior in earlier:

@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from rich.table import Table
 
 from edge import compose
 from edge.adapt import Model, Plan, SlowLoop
-from edge.core.calibration import Limits
 from edge.core.dictionary import Dictionary
 from edge.core.errors import RetrainError
 from edge.core.prompts import Pair
@@ -168,12 +167,7 @@ def figures(contender: Contender, hearing: Contender, days: Days, vocabulary: Vo
         out = foretelling(contender, days)
     with clock.timed("alarms"):
         out |= alarming(hearing, days, vocabulary)
-    return {**out, "limits": _limits(contender.limits)}
-
-
-def _limits(limits: Limits) -> Figures:
-    values = {"what": limits.what, "when": limits.when, "duration": limits.duration, "alpha": limits.alpha}
-    return {name: round(value, 5) for name, value in values.items()} | {"n": limits.n}
+    return {**out, "limits": {name: round(value, 5) for name, value in asdict(contender.limits).items()}}
 
 
 def foretelling(contender: Contender, days: Days) -> Figures:

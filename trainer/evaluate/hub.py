@@ -57,7 +57,7 @@ class Lessons:
         return self.taught[night]
 
     def answers(self, day: int, life: int, lived: Lived, model: Model) -> Floats:
-        """Return what the model says of a day of one of the lives, (n, 3)."""
+        """Return what the model says of a day of one of the lives, (n, len(PARTS))."""
         if (day, life) not in self._answers:
             found = model.scorer.surprise(lived.sequences())
             self._answers[day, life] = newest_surprise(found, len(lived.behaviors))
@@ -78,7 +78,7 @@ class Remembering:
         self._rows: dict[Known, Floats] = {}
 
     def surprise(self, sequences: Items[Sequence]) -> list[Floats]:
-        """Return nats (steps, 3) a sequence."""
+        """Return nats (steps, len(PARTS)) a sequence."""
         keys: list[Known] = [tuple(astuple(step) for step in each) for each in sequences]
         new = {key: each for key, each in zip(keys, sequences, strict=True) if key not in self._rows}
         self._rows.update(zip(new, self._scorer.surprise(list(new.values())), strict=True))

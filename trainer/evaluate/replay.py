@@ -79,7 +79,7 @@ class Lived:
 
 
 class Answers:
-    """A model whose answers are known: the surprise (n, 3) of the behaviors, in the order the loop asks."""
+    """A model whose answers are known: the surprise (n, len(PARTS)) of the behaviors, in the order the loop asks."""
 
     def __init__(self, surprise: Floats, vocabulary: Vocabulary) -> None:
         """Take the answers."""
@@ -153,7 +153,7 @@ class Silent:
 
 
 def alarms(lived: Lived, surprise: Floats, limits: Limits, vocabulary: Vocabulary) -> list[int]:
-    """Return the places of the behaviors at which the hub alarms. `surprise`: (n, 3) nats of each behavior."""
+    """Return the places of the behaviors at which the hub alarms. `surprise`: (n, len(PARTS)) nats of each behavior."""
     store = Alarms()
 
     def unheard(*_: Any) -> None:
@@ -190,6 +190,6 @@ def found(places: Items[int], odd: Items[tuple[int, int]]) -> list[bool]:
 
 
 def newest_surprise(found_by: Items[Floats], count: int) -> Floats:
-    """Return the surprise (count, 3) of the newest `count` own steps of sequences (steps, 3) each."""
+    """Return the surprise (count, len(PARTS)) of the newest `count` own steps of sequences (steps, len(PARTS)) each."""
     rows = np.concatenate([np.empty((0, len(PARTS)), np.float32), *found_by])
     return rows[len(rows) - count :]
