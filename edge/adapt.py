@@ -54,7 +54,7 @@ class SlowLoop(Learning):
         name = self._store(fitted, str(target), "adapted", decision.candidate, now)
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot, "to": name}
-        return Outcome(model_of(name, str(target), fitted, now), report, fitted.held, a_day(home))
+        return Outcome(model_of(name, str(target), fitted, now), report, fitted.held, a_day(home), trial=True)
 
     def _reuse(self, incumbent: Model, target: Scene) -> Outcome | None:
         """Return the model a scene was lived with before, None where it is new."""

@@ -1,51 +1,56 @@
 """Keeps the limits of each slot up to date as days pass, and says when there are enough days to alert on.
 
 Slots are never changed once written: what was held out of a slot's training, and its limits since, are one small fact
-beside it, written whole in one transaction. Where that fact is lost or corrupt, the slot's own limits hold.
+beside it, written whole in one transaction. Where such a fact is lost or corrupt, the slot's own limits hold.
 """
 
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any
 
-from edge.core.calibration import Limits
+from edge.core.calibration import PARTS, Limits
 from edge.core.errors import EdgeError
 from edge.core.recalibration import Held, censored, needed, refitted
 from edge.history import Lived
 from edge.learning import Model, Outcome
 from edge.scenery import Facts
 
-DAY = 86400.0
 ENOUGH_DAYS = 7.0  # real days never trained on; after them limits hold even where the tail is continued
-_SLOTS, _PHASE = "calibrations", "calibrating"  # facts
+FEWEST = 40  # sequences lived from which on limits are fitted on them alone, where what was held out is lost
+_SLOTS, _HELD, _PHASE = "calibrations", "held_out", "calibrating"  # facts
+_OVER = "over"
 
 
 class Calibrator:
-    """The limits of a home's models over restarts, and the phase at the start in which nobody is told anything."""
+    """The limits of a home's models over restarts, and the phase at the start in which nobody is told anything.
+
+    That phase counts what was lived, never the clock: a clock that jumps ends nothing.
+    """
 
     def __init__(self, facts: Facts) -> None:
         """Take up what was kept."""
         self._facts = facts
 
-    def keep(self, outcome: Outcome, now: float, slots: Collection[str]) -> Model:
+    def keep(self, outcome: Outcome, slots: Collection[str]) -> Model:
         """Keep what a new model's limits were fitted on, and return it with the limits it had last, if it had any.
 
         What is not among `slots` any more is forgotten.
         """
         assert outcome.model is not None
-        kept = {name: each for name, each in self._kept().items() if name in slots}
+        name = outcome.model.slot
+        held, kept = (
+            {slot: each for slot, each in self._kept(key).items() if slot in slots} for key in (_HELD, _SLOTS)
+        )
         if outcome.held is not None:
-            kept[outcome.model.slot] = {
-                "held": outcome.held.rows(), "limits": asdict(outcome.model.limits), "a_day": outcome.a_day,
-            }  # fmt: skip
+            held[name] = {"parts": list(PARTS), "rows": outcome.held.rows()}
+            kept[name] = {"limits": asdict(outcome.model.limits), "a_day": outcome.a_day}
+        self._facts.set_fact(_HELD, held)
         self._facts.set_fact(_SLOTS, kept)
-        return self.taken_up(outcome.model, now)
+        return self.taken_up(outcome.model)
 
-    def taken_up(self, model: Model, now: float) -> Model:
+    def taken_up(self, model: Model) -> Model:
         """Return a model just opened with the limits it had last."""
-        taken = replace(model, limits=self._limits(model.slot) or model.limits)
-        self._judge(taken, now)
-        return taken
+        return self._judged(replace(model, limits=self._limits(model.slot) or model.limits))
 
     def refit(self, model: Model, lived: Lived) -> Limits | None:
         """Return the model's limits by what was held out and lived since its training; None where nothing was.
@@ -53,64 +58,57 @@ class Calibrator:
         Scores every behavior since: for a job beside the fast loop. Changes nothing.
         """
         held = self._held(model.slot)
+        if not held.share and len(lived.sequences) < FEWEST:
+            return None
         surprise = model.scorer.surprise(lived.sequences)
         cut = [censored(*each, model.limits) for each in zip(surprise, lived.known, strict=True)]
         try:
-            return refitted(held or Held(), cut, model.limits)
+            return refitted(held, cut, model.limits)
         except EdgeError:
             return None
 
-    def hold(self, model: Model, limits: Limits, now: float) -> Model:
+    def hold(self, model: Model, limits: Limits) -> Model:
         """Return the model with limits from now on, over restarts."""
-        kept = self._kept()
+        kept = self._kept(_SLOTS)
         kept[model.slot] = {**kept.get(model.slot, {}), "limits": asdict(limits)}
         self._facts.set_fact(_SLOTS, kept)
-        held = replace(model, limits=limits)
-        self._judge(held, now)
-        return held
+        return self._judged(replace(model, limits=limits, lent=0.0))
 
-    def progress(self, model: Model, now: float) -> dict[str, Any] | None:
+    def progress(self, model: Model) -> dict[str, Any] | None:
         """Return how far the phase without alerts is, None once it is over."""
-        phase = self._phase()
-        if phase.get("over"):
+        if self._facts.fact(_PHASE, "") == _OVER:
             return None
         told = {"sequences": model.limits.n, "needed": needed(model.limits.alpha)}
-        return {**told, "days": round(self._days(model, now), 1), "needed_days": ENOUGH_DAYS}
+        return {**told, "days": round(self._days(model), 1), "needed_days": ENOUGH_DAYS}
 
-    def _judge(self, model: Model, now: float) -> None:
+    def _judged(self, model: Model) -> Model:
         """End the phase for good where the limits were fitted on enough: sequences never trained on, or days."""
-        phase = {"since": now, **self._phase()}
-        self._facts.set_fact(_PHASE, phase)
-        if model.limits.n >= needed(model.limits.alpha) or self._days(model, now) >= ENOUGH_DAYS:
-            self._facts.set_fact(_PHASE, {**phase, "over": True})
+        if model.limits.n >= needed(model.limits.alpha) or self._days(model) >= ENOUGH_DAYS:
+            self._facts.set_fact(_PHASE, _OVER)
+        return model
 
-    def _days(self, model: Model, now: float) -> float:
-        """Return on how many real days the limits were fitted, or since when there is a model, if that is longer."""
-        a_day = self._kept().get(model.slot, {}).get("a_day")
-        seen = model.limits.n / a_day if isinstance(a_day, int | float) and a_day > 0 else 0.0
-        return float(max(seen, abs(now - self._phase().get("since", now)) / DAY))
+    def _days(self, model: Model) -> float:
+        """Return on how many days of the home's usual life the limits were fitted."""
+        a_day = self._kept(_SLOTS).get(model.slot, {}).get("a_day")
+        known = isinstance(a_day, int | float) and a_day > 0
+        return float(model.limits.n / a_day if known else 7 * model.limits.n * model.limits.alpha)
 
-    def _phase(self) -> dict[str, Any]:
-        kept = self._facts.fact(_PHASE, {})
-        whole = isinstance(kept, dict) and isinstance(kept.get("since", 0.0), int | float)
-        return dict(kept) if whole else {}
+    def _kept(self, key: str) -> dict[str, Any]:
+        kept = self._facts.fact(key, {})
+        whole = kept.items() if isinstance(kept, dict) else ()
+        return {str(name): each for name, each in whole if isinstance(each, dict)}
 
-    def _kept(self) -> dict[str, Any]:
-        kept = self._facts.fact(_SLOTS, {})
-        return (
-            {str(name): each for name, each in kept.items() if isinstance(each, dict)} if isinstance(kept, dict) else {}
-        )
-
-    def _held(self, slot: str) -> Held | None:
+    def _held(self, slot: str) -> Held:
         try:
-            return Held.parse(self._kept()[slot]["held"])
+            kept = self._kept(_HELD)[slot]
+            return Held.parse(kept["rows"]) if kept["parts"] == list(PARTS) else Held()
         except (KeyError, EdgeError):
-            return None
+            return Held()
 
     def _limits(self, slot: str) -> Limits | None:
         try:
-            limits = Limits(**self._kept()[slot]["limits"])
-            sane = min(limits.what, limits.when, limits.duration) > 0 and 0 < limits.alpha < 1 and limits.n >= 0
+            limits = Limits(**self._kept(_SLOTS)[slot]["limits"])
+            sane = min(limits.parts) > 0 and 0 < limits.alpha < 1 and limits.n >= 0
         except (KeyError, TypeError):
             return None
         return limits if sane else None

@@ -71,12 +71,13 @@ def gather(records: Records, zone: tzinfo, known: Dictionary, turned: float = fl
         for each, at in zip(sequences, placed, strict=True)
     ]
     kept = [(steps, at) for steps, at in kept if not all(step.carried for step in steps)]
-    cleared = tuple(place for place, (_, at) in enumerate(kept) if not admission.fine.isdisjoint(at))
     time = {row: behavior.time for row, behavior in rows}
     before = sum(time[at[0]] < turned for _, at in kept)
     weeks = (behaviors[-1].time - behaviors[0].time) / WEEK if behaviors else 0.0
     found = tuple(steps for steps, _ in kept)
-    anomalies = tuple(_until_wrong(sequences, placed, admission.wrong))
+    place = {row: number for number, (_, at) in enumerate(kept) for row in reversed(at)}
+    cleared = tuple((place[row], each) for row, each in _until(sequences, placed, admission.fine))
+    anomalies = tuple(each for _, each in _until(sequences, placed, admission.wrong))
     return Home(dictionary, found, weeks, slots_of(found), cleared, anomalies, before, admission)
 
 
@@ -125,12 +126,14 @@ def _rows_of(sequences: Items[Sequence], rows: Items[int]) -> list[list[int]]:
     return out
 
 
-def _until_wrong(sequences: Items[Sequence], placed: Items[Items[int]], wrong: Collection[int]) -> Iterator[Sequence]:
-    """Yield what was lived up to each behavior that was called wrong, its last step and its only own one."""
+def _until(
+    sequences: Items[Sequence], placed: Items[Items[int]], said: Collection[int]
+) -> Iterator[tuple[int, Sequence]]:
+    """Yield the row of each behavior something was said of, and what was lived up to it, its only own step."""
     for sequence, at in zip(sequences, placed, strict=True):
         for place, (step, row) in enumerate(zip(sequence, at, strict=True)):
-            if row in wrong and not step.carried:
-                yield (*(replace(each, carried=True) for each in sequence[:place]), step)
+            if row in said and not step.carried:
+                yield row, (*(replace(each, carried=True) for each in sequence[:place]), step)
 
 
 def _known(row: int, admission: Admission) -> int:

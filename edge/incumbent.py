@@ -37,50 +37,50 @@ class Incumbent:
         log.error("%s", problem)
         self.problem = problem
 
-    def load(self, shadow: str | None, now: float) -> None:
+    def load(self, shadow: str | None) -> None:
         """Load the current slot, or the newest healthy one, and what is in shadow beside it."""
         if self.slow is None or not self.slots.names():
             return
         try:
             healthy = self.slots.load_healthy()
-            self.watch.model = self.calibrator.taken_up(self.slow.open(healthy.name), now)
+            self.watch.model = self.calibrator.taken_up(self.slow.open(healthy.name))
             if healthy.reason:
                 self.say(f"scoring with slot {healthy.name}: {healthy.reason}")
             self.watch.shadow = self.slow.open(shadow) if shadow else None
         except ArtifactError as error:
             self.say(f"no model to score with: {error}")
-        self.judge(now)
+        self.judge()
 
-    def swap(self, outcome: Outcome, now: float) -> None:
+    def swap(self, outcome: Outcome) -> None:
         """Score with an outcome's model from the next behavior on; its report says how long that took."""
-        model = self.calibrator.keep(outcome, now, self.slots.names())
+        model = self.calibrator.keep(outcome, self.slots.names())
         started = time.perf_counter()
         self.watch.swap(model)
         outcome.report["swap"]["scoring_gap_ms"] = round((time.perf_counter() - started) * 1e3, 3)
         self.problem = ""
         self._strange.clear()
-        self.judge(now)
+        self.judge()
 
-    def roll_back(self, now: float) -> Model:
+    def roll_back(self) -> Model:
         """Score with the slot used before; raises ArtifactError, and changes nothing, where there is none."""
         if self.slow is None:
             raise ArtifactError(self.problem)
-        model = self.calibrator.taken_up(self.slow.open(self.slots.rollback()), now)
+        model = self.calibrator.taken_up(self.slow.open(self.slots.rollback()))
         self.watch.swap(model)
         self._strange.clear()
-        self.judge(now)
+        self.judge()
         return model
 
-    def hold(self, limits: Limits | None, now: float) -> None:
+    def hold(self, limits: Limits | None) -> None:
         """Alarm beyond these limits from now on, over restarts; None: beyond those that hold."""
         if self.watch.model is not None and limits is not None:
-            self.watch.model = self.calibrator.hold(self.watch.model, limits, now)
-        self.judge(now)
+            self.watch.model = self.calibrator.hold(self.watch.model, limits)
+        self.judge()
 
-    def judge(self, now: float) -> None:
+    def judge(self) -> None:
         """Tell nobody anything while the limits were seen on too few days."""
         model = self.watch.model
-        self.calibrating = told = None if model is None else self.calibrator.progress(model, now)
+        self.calibrating = told = None if model is None else self.calibrator.progress(model)
         self.watch.alerts.shadow_mode = "" if told is None else f"{told['sequences']} of {told['needed']} sequences"
 
     def join(self) -> None:

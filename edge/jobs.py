@@ -77,7 +77,7 @@ class Jobs:
             self.slow = self.incumbent.slow = compose.slow_loop(settings, self.slots, self._cancel)
         except ArtifactError as error:
             self.incumbent.say(f"no model to score with: {error}")
-        self.incumbent.load(self.probation.incumbent, self.now())
+        self.incumbent.load(self.probation.incumbent)
 
     @property
     def problem(self) -> str:
@@ -127,9 +127,9 @@ class Jobs:
             self._telling.answer(request.what, {}, error=reason, transaction=request.transaction)
 
     def _recalibrated(self, model: Model, dictionary: Dictionary) -> Outcome:
-        """Refit a model's limits on what was lived since its training."""
-        home = self.settings.home
-        lived = lived_since(self.store, home.zone, model.created, dictionary)
+        """Refit a model's limits on what was lived since its training, in the scene it is for."""
+        since = max(model.created, self.scenery.since)
+        lived = lived_since(self.store, self.settings.home.zone, since, dictionary)
         return Outcome(None, limits=self.incumbent.calibrator.refit(model, lived))
 
     def _adapt(self, slow: SlowLoop, request: Request, said: Scene, incumbent: Model, *, own: bool) -> None:
@@ -199,7 +199,7 @@ class Jobs:
         report = outcome.report
         incumbent, swapped = self.watch.model, outcome.model
         if request.what == NIGHTLY:
-            self.incumbent.hold(outcome.limits, self.now())
+            self.incumbent.hold(outcome.limits)
             self._telling.announce()
             if self._night_learns():
                 self.ask(Request("learn"), own=True)
@@ -207,10 +207,9 @@ class Jobs:
         if request.what == "learn" and self.drift.since is not None:
             report["drift"] = {"since": self.drift.since}
         if swapped is not None:
-            self.incumbent.swap(outcome, self.now())
-            tried = request.what == "adapt" and incumbent is not None and "reused" not in report
-            self.watch.shadow = incumbent if tried else None
-            self.probation.begin(incumbent.slot if tried and incumbent else None, self.now())
+            self.incumbent.swap(outcome)
+            self.watch.shadow = incumbent if outcome.trial else None
+            self.probation.begin(incumbent.slot if outcome.trial and incumbent else None, self.now())
         if request.scene is not None:
             self.scenery.settle(request.scene, self.now())
         self.store.add_adaptation(self.now(), str(self.scenery.scene), report)
@@ -224,7 +223,7 @@ class Jobs:
     def _roll_back(self, request: Request, why: dict[str, Any] | None = None) -> None:
         before = self.watch.model.slot if self.watch.model else None
         try:
-            model = self.incumbent.roll_back(self.now())
+            model = self.incumbent.roll_back()
         except ArtifactError as error:
             self._telling.answer("rollback", why or {}, error=str(error), transaction=request.transaction)
             return

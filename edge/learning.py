@@ -15,7 +15,7 @@ from edge.core import gate
 from edge.core.calibration import Limits, alpha_for
 from edge.core.dictionary import Dictionary
 from edge.core.errors import ArtifactError, EdgeError, RetrainError
-from edge.core.growth import Layout, grown_parameters, joining, young_parameters
+from edge.core.growth import Layout, grown_parameters, joining, lent, young_parameters
 from edge.core.manifest import SlotManifest
 from edge.core.metrics import Metrics, measure
 from edge.core.prompts import Pair
@@ -54,7 +54,8 @@ class Slotting(Protocol):
 class Model:
     """A model at work: its slot, what scores with it, the limits beyond which it alarms, and when it learned.
 
-    `created`: seconds since the epoch; what was lived after it, it was never trained on.
+    `created`: seconds since the epoch; what was lived after it, it was never trained on. `lent`: nats by which its
+    limit of what is higher because devices that joined share the probability of their class.
     """
 
     slot: str
@@ -62,6 +63,7 @@ class Model:
     scorer: Scoring
     limits: Limits
     created: float = 0.0
+    lent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,15 @@ class Outcome:
     """How learning ended: the model that goes live (None: the incumbent stays) and a report.
 
     `held`: what its limits were fitted on, to go on from as days pass; None for a model that was there already.
-    `a_day`: sequences the home lives in a day. `limits`: new ones for the model that stays.
+    `a_day`: sequences the home lives in a day. `trial`: real days must still confirm the model. `limits`: new ones for
+    the model that stays.
     """
 
     model: Model | None
     report: dict[str, Any] = field(default_factory=dict)
     held: Held | None = None
     a_day: float = 0.0
+    trial: bool = False
     limits: Limits | None = None
 
 
@@ -140,7 +144,9 @@ class Learning:
         if set(after.controls) <= set(model.scorer.vocabulary.controls):
             return model
         grown = grown_parameters(parameters, self._layout, manifest.vocabulary, after, dictionary.kind)
-        return replace(model, scorer=self._scorer_of(grown, after))
+        cost = lent(dict(new), manifest.vocabulary, dictionary.kind)
+        limits = replace(model.limits, what=model.limits.what - model.lent + cost)
+        return replace(model, scorer=self._scorer_of(grown, after), limits=limits, lent=cost)
 
     def learn(
         self, home: Home, scene: Scene, now: float, incumbent: Model | None = None, on_progress: Progress | None = None
@@ -171,7 +177,8 @@ class Learning:
         name = self._store(fitted, str(scene), "learned", metrics, now)
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot if incumbent else None, "to": name}
-        return Outcome(model_of(name, str(scene), fitted, now), report, fitted.held, a_day(home))
+        untold = incumbent is not None and metrics.normals < gate.MIN_HELD_OUT
+        return Outcome(model_of(name, str(scene), fitted, now), report, fitted.held, a_day(home), untold)
 
     def _settled(self, fitted: Fitted, split: Split) -> Fitted:
         """Return it with limits by everything held out: what the gate has measured on, it measured on once."""

@@ -6,6 +6,7 @@ while little was seen of it, what was learned of it counts for little (shrinkage
 simulated home, a lamp trained on 2 behaviors surprised by 13.1 nats where its class's rows do by 4.9.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
@@ -109,6 +110,13 @@ def joining(dictionary: Dictionary, vocabulary: Vocabulary) -> list[tuple[str, s
         own = [control for each, control in dictionary.controls if each == device]
         found |= dict.fromkeys((device, control) for control in [*own, *alike] if like)
     return list(found)
+
+
+def lent(new: Iterable[str], vocabulary: Vocabulary, kind: Callable[[str], str]) -> float:
+    """Return the nats by which a device surprises more, at most, once `new` ones share its class's probability."""
+    joined = Counter(kind(device) for device in new)
+    known = Counter(kind(device) for device in vocabulary.devices)
+    return max((math.log(1 + count / known[each]) for each, count in joined.items() if known[each]), default=0.0)
 
 
 def peers(device: str, vocabulary: Vocabulary, kind: Callable[[str], str]) -> list[str]:
