@@ -13,7 +13,8 @@ from edge.core.devices import kind_of
 from edge.core.prompts import Pair
 from trainer.homes.noise import SENSING
 
-LEAST_SEEN = 20  # occurrences of what can be odd: of less nobody knows when it is usual
+# Occurrences of what can be odd: what none of n was, is less than a share 3/n of what is normal (rule of three, 95 %).
+LEAST_SEEN = 60
 USUAL = 0.03  # share of its occurrences that lie in the hour or beside it
 RARE, NEAR = 0.001, 2  # share of a control's occurrences within so many hours
 BY_CHANCE = 10.0  # times that what never happened would have happened if nothing hung on what came before
