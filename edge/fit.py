@@ -147,7 +147,7 @@ def fit(
     steps = (step for each in (*split.train, *written) for step in each if not step.carried)
     counts = Counter((step.device, step.control) for step in steps)
     network = trained.parameters if settle is None else settle(trained.parameters, vocabulary, counts)
-    parameters = np.concatenate([network, Memory.of([*split.train, *written], vocabulary).flat()])
+    parameters = np.concatenate([network, Memory.of([*split.train, *written], vocabulary, possible).flat()])
     scorer = scorer_of(parameters, vocabulary)
     surprise = scorer.surprise([*split.calibrate, *unseen])
     share = _weights(len(split.calibrate), len(unseen))

@@ -25,7 +25,7 @@ from edge.core.errors import RetrainError
 from edge.core.sequences import FIELDS, LENGTH
 
 BATCH, RATE = 64, 2e-3
-MOST_STEPS = 2000  # about 20 s on two desktop cores
+MOST_STEPS = 8000  # about 70 s on two desktop cores
 NICE = 10
 _PATIENCE = 0.1  # seconds between two looks at the clock and the cancel event
 _NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate", "annot allocate memory")

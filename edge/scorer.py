@@ -94,7 +94,7 @@ class Scorer:
             each = np.arange(len(truth))
             for column, (said, field) in enumerate(zip(hidden, (_CONTROL, _TIME, _SINCE), strict=True)):
                 out[part, column] = -said[each, truth[:, field]]
-            out[part, 0][truth[:, _CONTROL] == UNKNOWN] = UNKNOWN_SURPRISE
+            out[part, 0] = self._renewed(out[part, 0], truth[:, _CONTROL])
         return np.split(out, np.cumsum([len(each) for each in found])[:-1]) if found else []
 
     def scores(self, sequences: Steps[Sequence]) -> Floats:
@@ -110,7 +110,7 @@ class Scorer:
         place = min(len(sequence), LENGTH) - 1
         what, when, duration = (said[0] for said in self._hidden(ids, np.array([place])))
         control, time, since = (int(ids[0, place, field]) for field in (_CONTROL, _TIME, _SINCE))
-        nats = UNKNOWN_SURPRISE if control == UNKNOWN else -float(what[control])
+        nats = float(self._renewed(-what[[control]], np.array([control]))[0])
         latest = (*(replace(step, carried=True) for step in sequence[:-1]), replace(sequence[-1], carried=False))
         counted = () if self._memory is None else self._memory.evidence([latest], self.vocabulary)[0].tolist()
         surprise = (nats, -float(when[time]), -float(duration[since]), *counted)
@@ -173,6 +173,14 @@ class Scorer:
             _over(when[count + each, places], range(self.vocabulary.slots), TIME_ROWS),
             _over(since[count + each, places], range(DURATIONS - 1), DURATIONS),
         )
+
+    def _renewed(self, nats: Floats, controls: NDArray[np.int64]) -> Floats:
+        """Return the nats of what with those of controls that were never used: a network has not learned them."""
+        if self._memory is None:
+            return np.where(controls == UNKNOWN, np.float32(UNKNOWN_SURPRISE), nats)
+        new = self._memory.new(controls)
+        novelty = np.float32(self._memory.novelty)
+        return np.where(controls == UNKNOWN, novelty, np.where(new, np.maximum(nats, novelty), nats))
 
     def _following(self, ids: NDArray[np.int64]) -> Floats:
         """Return log-probabilities (n, LENGTH, CONTROL_ROWS) of the control after each place."""

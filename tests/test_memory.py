@@ -118,3 +118,17 @@ def test_part_of_the_counts_is_refused(cut):
 
 def test_no_counts_are_none():
     assert Memory.read(np.empty(0, np.float32)) is None
+
+
+def test_what_was_never_used_is_new_unless_it_may_be():
+    vocabulary = VOCABULARY.grown([("fan", "on"), ("heater", "on")])
+    memory = Memory.of(LIVED, vocabulary, [("fan", "on")])
+    ids = np.array([vocabulary.control_id(*pair) for pair in (("lamp", "on"), ("fan", "on"), ("heater", "on"))])
+    assert memory.new(ids).tolist() == [False, False, True]
+    young = Memory.of(LIVED[:3], vocabulary)
+    assert young.novelty < memory.novelty  # three days know less of what is new
+
+
+def test_hours_of_data_sets_are_no_evidence():
+    coarse = Vocabulary(slots=8).grown(PAIRS)
+    assert Memory.of(LIVED, coarse).evidence([(Step(0, 3, "lamp", "on"),)], coarse).max() == 0

@@ -16,11 +16,14 @@ from edge.core.errors import EdgeError
 
 MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own sequences
 MIN_ALPHA = 0.0001
+TOLD = 16  # sequences that must lie beyond a part's limit, so that it is more than one day's oddity
+SELDOM = {"when": 0.1, "duration": 0.1}  # how often each part may be beyond, of the others' share: these two are noisy
 LEAST = 0.05  # nats; a limit of nothing would call every other hour unusual
 PARTS = ("what", "when", "duration", *memory.PARTS)  # of the network, and of the counts
 NEVER = 1e6  # nats; the limit of a part nobody judges
 COUNTED = 4.0  # nats; the least limit of what is counted: what was as rare as once in 55 times is not odd by itself
-POWER = 4  # of the mean that joins a sequence's steps: near the maximum, yet two odd steps are odder than one
+TOGETHER = 2  # the power of the sum that joins a behavior's parts: what is odd in three ways is odder than in one
+POWER = 4  # of the sum that joins a sequence's steps: near the maximum, yet two odd steps are odder than one
 TAIL = 0.1  # the share of the highest scores whose shape says what lies beyond them
 # The tail's shape: from few excesses it is told too light rather than too heavy, so never lighter than an exponential;
 # and a home's few oddest hours must not lift the limit out of reach.
@@ -58,8 +61,8 @@ class Limits:
         return ratios
 
     def score(self, surprise: Items[float] | NDArray[np.floating]) -> float:
-        """Return how many times its limit the oddest part of one behavior is; above 1 is unusual."""
-        return float(self.ratios(surprise).max())
+        """Return how odd one behavior is, its parts joined; above 1 is unusual."""
+        return float(_together(self.ratios(surprise)))
 
     @staticmethod
     def joined(before: float, score: float) -> float:
@@ -82,8 +85,8 @@ def calibrate(
     """Fit the limits on the surprise of normal sequences the model has not seen; raises EdgeError for none.
 
     `surprise`: (steps, parts) nats a sequence. `weight` (n,): how much of the days to come each sequence stands for,
-    by default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). Each part's scale is its
-    limit at an equal share of alpha; their common factor is conformal where there are enough sequences to tell one in
+    by default all alike (weighted conformal prediction, Tibshirani et al., NeurIPS 2019). Each part's scale is a
+    quantile of its own; their common factor is conformal where there are enough sequences to tell one in
     1/alpha. Where there are not, the tail is continued: the guarantee then is that of the highest score seen, one in
     n + 1, and what lies beyond is an estimate.
     """
@@ -98,7 +101,9 @@ def calibrate(
     given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
     share = given[[len(steps) > 0 for steps in surprise]][whole]
     least = np.where(np.arange(most.shape[1]) < len(PARTS) - len(memory.PARTS), LEAST, COUNTED)
-    scale = np.maximum([_limit(part, share, alpha / len(PARTS)) for part in most.T], least)
+    level = max(alpha, TOLD / (len(most) + 1))
+    shares = [level * SELDOM.get(part, 1.0) for part in PARTS]
+    scale = np.maximum([_limit(nats, share, part) for nats, part in zip(most.T, shares, strict=False)], least)
     scores = np.array([_joined(steps / scale) for steps in seen])[whole]
     limits = dict.fromkeys(PARTS, NEVER) | dict(zip(PARTS, scale * _limit(scores, share, alpha), strict=False))
     return Limits(**{part: float(limit) for part, limit in limits.items()}, alpha=alpha, n=len(most))
@@ -106,7 +111,13 @@ def calibrate(
 
 def _joined(ratios: NDArray[np.floating]) -> float:
     """Return the score of a sequence whose steps are at these ratios (steps, 3)."""
-    return float((ratios.max(1, initial=0.0) ** POWER).sum() ** (1 / POWER))
+    return float((_together(ratios) ** POWER).sum() ** (1 / POWER))
+
+
+def _together(ratios: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the score of behaviors whose parts are at these ratios (..., parts)."""
+    joined: NDArray[np.float64] = (ratios**TOGETHER).sum(-1) ** (1 / TOGETHER)
+    return joined
 
 
 def _limit(scores: NDArray[np.floating], share: NDArray[np.float64], alpha: float) -> float:

@@ -9,6 +9,9 @@ device   this device within an hour of this time of day
 order    this control right after the one before it, against chance; less than LINKED apart, also the ORDERED before
 pace     so many acts of this device within PACE
 length   so long from a device's start to its stop
+
+Where times are known to three hours only, as in data sets, they are no evidence. `novelty` is what a control that was
+never used surprises by: the share of what was done once (Good 1953, Turing's estimate), divided among all such.
 """
 
 from collections import Counter, defaultdict
@@ -25,6 +28,7 @@ from edge.core.errors import ArtifactError
 from edge.core.sequences import LENGTH, Sequence, own
 from edge.core.vocabulary import UNKNOWN, Vocabulary
 
+Pair = tuple[str, str]  # (device id, control)
 Floats = NDArray[np.float32]
 PARTS = ("moment", "device", "order", "pace", "length")
 AROUND, NEAR = 2, 1  # hours
@@ -33,7 +37,8 @@ PACE = 60.0  # seconds
 GRID = 33  # quantiles of the times from start to stop that are kept
 LEAST_RUNS = 10  # stops from which on their times say anything
 BEYOND = 3.0  # nats for each time a duration is e times the longest ever: durations have such tails
-_HEAD = 4
+POSSIBLE = 0.01  # of an occurrence at each hour: what may be done though nobody has yet is not new
+_HEAD = 5
 _HOURS = 24
 
 
@@ -53,7 +58,7 @@ class Memory:
     """The counts.
 
     `hours` (R, 24) and `stops` (R, 1 + GRID: how many, their quantiles) by control id, `owner` (R,) its device's id,
-    `paces` (D, LENGTH) by device id and acts in a minute, `follows` {(control, next): times}.
+    `paces` (D, LENGTH) by device id and acts in a minute, `follows` {(control, next): times}, `novelty` in nats.
     """
 
     hours: Floats
@@ -61,10 +66,14 @@ class Memory:
     paces: Floats
     stops: Floats
     follows: dict[tuple[int, int], float]
+    novelty: float
 
     @classmethod
-    def of(cls, sequences: Items[Sequence], vocabulary: Vocabulary) -> "Memory":
-        """Count what was done in sequences; what the vocabulary does not name is left out."""
+    def of(cls, sequences: Items[Sequence], vocabulary: Vocabulary, possible: Items[Pair] = ()) -> "Memory":
+        """Count what was done in sequences; what the vocabulary does not name is left out.
+
+        `possible`: what may be done in the scene though nobody has done it yet.
+        """
         rows, devices = UNKNOWN + 1 + len(vocabulary.controls), UNKNOWN + 1 + len(vocabulary.devices)
         hours, owner = np.zeros((rows, _HOURS), np.float32), np.zeros(rows, np.int64)
         paces = np.zeros((devices, LENGTH), np.float32)
@@ -83,12 +92,18 @@ class Memory:
                     follows[step.before[-1], step.control] += 1
                 if step.since is not None:
                     times[step.control].append(step.since)
-        return cls(hours, owner, paces, _stops(times, owner), dict(follows))
+        times_used = hours.sum(1)
+        once, new = int((times_used == 1).sum()), len(vocabulary.controls) - int((times_used > 0).sum())
+        novelty = float(np.log((times_used.sum() + 1) / (once + 1)) + np.log(max(new, 1)))
+        for pair in possible:
+            row = vocabulary.control_id(*pair)
+            hours[row] = np.maximum(hours[row], POSSIBLE)
+        return cls(hours, owner, paces, _stops(times, owner), dict(follows), novelty)
 
     def flat(self) -> Floats:
         """Return the counts as one vector, to be kept behind a network's parameters."""
         triples = np.array([(*pair, times) for pair, times in sorted(self.follows.items())], np.float32)
-        head = np.array([len(self.hours), len(self.paces), len(self.follows), GRID], np.float32)
+        head = np.array([len(self.hours), len(self.paces), len(self.follows), GRID, self.novelty], np.float32)
         parts = (head, self.hours, self.owner, self.paces, self.stops, triples)
         return np.concatenate([np.asarray(part, np.float32).reshape(-1) for part in parts])
 
@@ -97,7 +112,7 @@ class Memory:
         """Read what `flat` wrote, None of an empty vector; raises ArtifactError where it is something else."""
         if not flat.size:
             return None
-        rows, devices, pairs, grid = (int(each) for each in flat[:_HEAD]) if flat.size >= _HEAD else (0, 0, 0, 0)
+        rows, devices, pairs, grid = (int(each) for each in flat[: _HEAD - 1]) if flat.size >= _HEAD else (0, 0, 0, 0)
         sizes = [rows * _HOURS, rows, devices * LENGTH, rows * (1 + GRID), pairs * 3]
         if grid != GRID or min(sizes) < 0 or _HEAD + sum(sizes) != flat.size:
             raise ArtifactError("the home's counts are not what this version keeps")
@@ -107,11 +122,24 @@ class Memory:
         if (owner < 0).any() or (owner >= max(devices, 1)).any():
             raise ArtifactError("the home's counts name devices that are not there")
         return cls(
-            parts[0].reshape(-1, _HOURS), owner, parts[2].reshape(-1, LENGTH), parts[3].reshape(-1, 1 + GRID), follows
+            parts[0].reshape(-1, _HOURS),
+            owner,
+            parts[2].reshape(-1, LENGTH),
+            parts[3].reshape(-1, 1 + GRID),
+            follows,
+            float(flat[_HEAD - 1]),
         )
+
+    def new(self, controls: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which control ids were never used."""
+        used = self.hours.sum(1) > 0
+        new: NDArray[np.bool_] = ~np.where(controls < len(used), used[np.minimum(controls, len(used) - 1)], False)
+        return new
 
     def evidence(self, sequences: Items[Sequence], vocabulary: Vocabulary) -> Floats:
         """Return (n, 5), in the order of PARTS: how far each own step, sequence after sequence, is from what was."""
+        if vocabulary.slots < _HOURS:
+            return np.zeros((sum(len(own(sequence)) for sequence in sequences), len(PARTS)), np.float32)
         found = [self._judge(step) for sequence in sequences for step in _steps(sequence, vocabulary)]
         return np.array(found, np.float32).reshape(-1, len(PARTS))
 
@@ -160,7 +188,8 @@ class _Judge:
         return odd
 
     def _length(self, control: int, since: float) -> float:
-        count, grid = float(self._memory.stops[control, 0]), self._memory.stops[control, 1:]
+        count, *rest = self._memory.stops[control].tolist()
+        grid = np.array(rest)
         if not count:
             return 0.0
         if since > grid[-1]:
