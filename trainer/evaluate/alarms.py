@@ -180,12 +180,17 @@ def run(wanted: Wanted, json_file: Path | None, picture: Path | None) -> Figures
 
 def show(console: Console, told: Figures) -> None:
     """Print false alarms a week and recall, of each home and on average, at every setting."""
-    names = [f"home {home['home']}{' with motion' if home['motion'] else ''}" for home in told["homes"]]
-    table = Table("setting", *names, "average", title="false alarms a week / recall of injected anomalies")
+    table = Table(title="false alarms a week / recall of injected anomalies; * a home with motion sensors")
+    for name in (
+        "a week",
+        *(f"home {each['home']}{'*' if each['motion'] else ''}" for each in told["homes"]),
+        "average",
+    ):
+        table.add_column(name, no_wrap=True)
     for row in told["trade_off"]:
         own = [each for home in told["homes"] for each in home["settings"]
                if each["alarms_per_week"] == row["alarms_per_week"]]  # fmt: skip
-        table.add_row(f"{row['alarms_per_week']:g} a week", *map(_cell, own), _cell(row))
+        table.add_row(f"{row['alarms_per_week']:g}", *map(_cell, own), _cell(row))
     console.print(table)
 
 
