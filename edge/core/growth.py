@@ -9,13 +9,15 @@ simulated home, a lamp trained on 2 behaviors surprised by 13.1 nats where its c
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.dictionary import Dictionary
 from edge.core.errors import ArtifactError
-from edge.core.vocabulary import Vocabulary
+from edge.core.memory import POSSIBLE, Memory
+from edge.core.vocabulary import FIRST, Vocabulary
 
 Layout = Mapping[str, tuple[int, tuple[int, ...]]]  # a tensor's name: its offset in the flat vector, its shape
 Pair = tuple[str, str]  # (device id, control)
@@ -52,7 +54,8 @@ def grown_parameters(
 
     A device: the mean of the home's devices of its `kind`. A control: the mean of the like-named controls of that
     class, else of all its controls (a device's own count as its class's). What has no class in the home keeps its
-    rows as they are. Raises ArtifactError where the layout does not fit the vector.
+    rows as they are. In the counts behind the network's parameters, what is added is possible, as nothing new is.
+    Raises ArtifactError where the layout does not fit the vector.
     """
     out = flat.copy()
     tables = _tables(flat, layout), _tables(out, layout)
@@ -65,7 +68,8 @@ def grown_parameters(
         if (device, control) not in old:
             like = [before.control_id(*pair) for pair in models(device, control, before, kind)]
             _draw(tables, CONTROL_TABLES, after.control_id(device, control), like, 0.0)
-    return out
+    size = max(offset + math.prod(shape) for offset, shape in layout.values())
+    return np.concatenate([out[:size], _possible(out[size:], after)])
 
 
 def young_parameters(
@@ -130,6 +134,24 @@ def models(device: str, control: str, vocabulary: Vocabulary, kind: Callable[[st
     alike = set(peers(device, vocabulary, kind))
     found = [pair for pair in vocabulary.controls if pair[0] in alike]
     return [pair for pair in found if pair[1] == control] or found
+
+
+def _possible(counts: Floats, vocabulary: Vocabulary) -> Floats:
+    """Return a home's counts with rows for what the vocabulary names beyond them: possible, and never done."""
+    memory = Memory.read(counts)
+    if memory is None:
+        return counts
+    rows, devices = len(memory.hours), len(memory.paces)
+    new = vocabulary.controls[max(0, rows - FIRST) :]
+    more = len(vocabulary.devices) + FIRST - devices
+    grown = replace(
+        memory,
+        hours=np.concatenate([memory.hours, np.full((len(new), memory.hours.shape[1]), POSSIBLE, np.float32)]),
+        owner=np.concatenate([memory.owner, np.array([vocabulary.device_id(each) for each, _ in new], np.int64)]),
+        paces=np.concatenate([memory.paces, np.zeros((max(0, more), memory.paces.shape[1]), np.float32)]),
+        stops=np.concatenate([memory.stops, np.zeros((len(new), memory.stops.shape[1]), np.float32)]),
+    )
+    return grown.flat()
 
 
 def _share(count: int) -> float:
