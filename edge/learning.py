@@ -221,7 +221,7 @@ class Learning:
         """Measure a model on real held-out sequences, on anomalies injected into them, on what people called wrong."""
         wrong = [*gate.inject(split.measure, home.dictionary.controls, self.plan.seed), *home.anomalies]
         normal, odd = (limits.scores(scorer.surprise(each)) for each in (split.measure, wrong))
-        return measure(normal, odd, UNUSUAL)
+        return measure(normal, odd, UNUSUAL, scorer.foretold(split.measure).nats)
 
     def _store(self, fitted: Fitted, scene: str, origin: Any, metrics: Metrics, now: float) -> str:
         name, version = self._base

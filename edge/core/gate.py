@@ -18,6 +18,7 @@ TRAIN, CALIBRATE, MEASURE = 0, 1, 2
 MIN_HELD_OUT = 10  # real sequences under which the gate can say nothing
 AUROC_SLACK = 0.05  # within chance for the sizes a home has
 RATE_SLACK = 0.05
+NEXT_SLACK = 0.7  # nats; half as likely: part of what a candidate is trained on may be of another scene
 FLICKER = 5.0  # seconds between two acts of a device that flickers
 PROBATION_SEQUENCES = 30
 PROBATION_DAYS = 3.0
@@ -51,6 +52,10 @@ def decide(incumbent: Metrics, candidate: Metrics) -> Decision:
         faults.append(
             f"false positives on held-out days rise from {incumbent.false_positive_rate:.3f} "
             f"to {candidate.false_positive_rate:.3f}"
+        )
+    if candidate.next_nll > incumbent.next_nll + NEXT_SLACK:
+        faults.append(
+            f"the next behavior surprises by {candidate.next_nll:.2f} nats instead of {incumbent.next_nll:.2f}"
         )
     if faults:
         return Decision(False, tuple(faults), incumbent, candidate)

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """AUROC is rank-based; the rest at a threshold. `nll`: mean nats of a normal sequence's highest surprise."""
+    """AUROC is rank-based; the rest at a threshold. `nll`: a normal sequence's mean score.
+
+    `next_nll`: mean nats of the next behavior, NaN where nobody looked.
+    """
 
     auroc: float
     false_positive_rate: float
@@ -18,6 +21,7 @@ class Metrics:
     nll: float
     normals: int
     anomalies: int
+    next_nll: float = float("nan")
 
 
 class Foretold(NamedTuple):
@@ -37,8 +41,13 @@ def auroc(normal: NDArray[np.floating], anomalous: NDArray[np.floating]) -> floa
     return float((below + above).mean() / 2 / normal.size)
 
 
-def measure(normal: NDArray[np.floating], anomalous: NDArray[np.floating], threshold: float) -> Metrics:
-    """Measure scores of normals (n,) and anomalies (m,) at an alarm threshold."""
+def measure(
+    normal: NDArray[np.floating],
+    anomalous: NDArray[np.floating],
+    threshold: float,
+    following: NDArray[np.floating] | None = None,
+) -> Metrics:
+    """Measure scores of normals (n,) and anomalies (m,) at an alarm threshold; `following`: nats of next behaviors."""
     false = int((normal > threshold).sum())
     true = int((anomalous > threshold).sum())
     flagged = true + false
@@ -53,6 +62,7 @@ def measure(normal: NDArray[np.floating], anomalous: NDArray[np.floating], thres
         nll=float(normal.mean()) if normal.size else float("nan"),
         normals=int(normal.size),
         anomalies=int(anomalous.size),
+        next_nll=float(following.mean()) if following is not None and following.size else float("nan"),
     )
 
 
