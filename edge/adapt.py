@@ -15,6 +15,7 @@ from edge.core.prompts import choose
 from edge.core.proposals import woken
 from edge.core.scenes import Scene, possible
 from edge.core.sequences import Sequence
+from edge.core.timing import Timing
 from edge.fit import Fitted, Split
 from edge.learning import Learning, Model, Outcome, Plan, a_day, model_of
 from edge.synthesis import Home, Progress, Writing, synthesize
@@ -122,6 +123,7 @@ class SlowLoop(Learning):
     ) -> tuple[Split, Fitted]:
         """Train for a scene on what stays valid of the lived and on what was written, whoever wrote it."""
         split = split or Split.of(home, replace(target, new_device=""))
+        synthetic = Timing(home.sequences).timed(synthetic, self.plan.seed)
         written = [(step.device, step.control) for sequence in synthetic for step in sequence]
         known = [*choose(home.dictionary, home.sequences), *woken(home.dictionary, target)]
         vocabulary = incumbent.scorer.vocabulary.grown([*known, *written])

@@ -22,6 +22,7 @@ from edge.core.proposals import Proposal, proposals
 from edge.core.replies import read_reply
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH, Sequence, own
+from edge.core.timing import Timing
 from edge.core.vocabulary import Vocabulary
 
 BUDGET = 96  # distinct sequences handed to the language model
@@ -158,7 +159,7 @@ def synthesize(
         if wrong and not _ask_again(writer, prompt, replies, wrong, seed=seed + attempt, temperature=temperature):
             break
     read, unread = _read(replies, drawn, labels)
-    written = [each for each in read if each]
+    written = Timing(home.sequences).timed([each for each in read if each], seed)
     sieve = sifted(home, incumbent, target, written, [each.sequence for each in drawn])
     sieve.rejected.extend(unread)
     return Synthesis(sieve, replies, tuple(shown), len(read) - len(written))
