@@ -19,7 +19,8 @@ from edge.store import Store
 PATIENCE = 5.0  # seconds an agent is waited for
 WIDTH = 40  # characters of the longest bar
 PARTS = (
-    "what is done", "when", "duration", "hour of this", "hour of device", "succession", "pace", "time on",
+    "what is done", "when", "duration", "hour of this", "hour of device", "hour of anything",
+    "succession", "pace", "time on",
 )  # fmt: skip
 
 

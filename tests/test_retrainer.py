@@ -286,3 +286,19 @@ def test_the_child_ends_when_nobody_listens(tmp_path: Path) -> None:
     assert child.stderr is not None
     assert "BrokenPipe" in child.stderr.read().decode()
     child.stderr.close()
+
+
+def test_some_sequences_end_where_something_is_hidden_as_they_are_scored() -> None:
+    ids = tokens([morning(day)[: 1 + day % 5] for day in range(400)], VOCABULARY)
+    chance = np.random.default_rng(0)
+    shown, mask = worker.cut(ids, worker.Guide(CONTROL_ROWS).hide(ids, chance), chance)
+    real = shown[:, :, worker.CONTROL] != worker.PAD
+    kept = np.where((shown == ids).all(-1), True, ~real)
+    assert kept.all()  # a place is as it was, or padding
+    assert (shown[~real] == tokens([()], VOCABULARY)[0, 0]).all()
+    assert not mask[~real].any()
+    shorter = real.sum(1) < (ids[:, :, worker.CONTROL] != worker.PAD).sum(1)
+    assert 0.05 < shorter.mean() < worker.CUT
+    last = real.sum(1)[shorter] - 1
+    assert (mask[shorter].sum((1, 2)) == 1).all()
+    assert (mask[shorter, last].sum(1) == 1).all()

@@ -18,10 +18,12 @@ MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own seq
 MIN_ALPHA = 0.0001
 TOLD = 16  # sequences that must lie beyond a part's limit, so that it is more than one day's oddity
 SELDOM = {"when": 0.1, "duration": 0.1}  # how often each part may be beyond, of the others' share: these two are noisy
-LEAST = 0.05  # nats; a limit of nothing would call every other hour unusual
 PARTS = ("what", "when", "duration", *memory.PARTS)  # of the network, and of the counts
 NEVER = 1e6  # nats; the limit of a part nobody judges
-COUNTED = 4.0  # nats; the least limit of what is counted: what was as rare as once in 55 times is not odd by itself
+# Nats; the least limit of each part, before all are joined. A limit of nothing would call every other hour unusual;
+# what is counted and was as rare as once in 55 times is not odd by itself, but at an hour at which nothing is done.
+LEAST = {"what": 0.05, "when": 0.05, "duration": 0.05, "hour": 1.0} | dict.fromkeys(("moment", "device"), 4.0)
+LEAST |= dict.fromkeys(("order", "pace", "length"), 4.0)
 TOGETHER = 2  # the power of the sum that joins a behavior's parts: what is odd in three ways is odder than in one
 POWER = 4  # of the sum that joins a sequence's steps: near the maximum, yet two odd steps are odder than one
 TAIL = 0.1  # the share of the highest scores whose shape says what lies beyond them
@@ -45,6 +47,7 @@ class Limits:
     n: int
     moment: float = NEVER
     device: float = NEVER
+    hour: float = NEVER
     order: float = NEVER
     pace: float = NEVER
     length: float = NEVER
@@ -100,10 +103,13 @@ def calibrate(
         raise EdgeError("no sequence to calibrate on")
     given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
     share = given[[len(steps) > 0 for steps in surprise]][whole]
-    least = np.where(np.arange(most.shape[1]) < len(PARTS) - len(memory.PARTS), LEAST, COUNTED)
     level = max(alpha, TOLD / (len(most) + 1))
-    shares = [level * SELDOM.get(part, 1.0) for part in PARTS]
-    scale = np.maximum([_limit(nats, share, part) for nats, part in zip(most.T, shares, strict=False)], least)
+    scale = np.array(
+        [
+            max(_limit(nats, share, level * SELDOM.get(part, 1.0)), LEAST[part])
+            for part, nats in zip(PARTS, most.T, strict=False)
+        ]
+    )
     scores = np.array([_joined(steps / scale) for steps in seen])[whole]
     limits = dict.fromkeys(PARTS, NEVER) | dict(zip(PARTS, scale * _limit(scores, share, alpha), strict=False))
     return Limits(**{part: float(limit) for part, limit in limits.items()}, alpha=alpha, n=len(most))

@@ -23,7 +23,8 @@ DURATION: Odd = "duration"
 Parts = tuple[float, ...]  # in the order of edge/core/calibration.py's PARTS
 MOST_EXPECTED = 3
 _FIELDS: dict[str, Odd] = {
-    "when": TIME, "moment": TIME, "duration": DURATION, "pace": DURATION, "length": DURATION, "device": DEVICE,
+    "when": TIME, "moment": TIME, "hour": TIME,
+    "duration": DURATION, "pace": DURATION, "length": DURATION, "device": DEVICE,
     "order": ORDER,
 }  # fmt: skip
 SELDOM = 0.5  # times a week under which something is seldom done

@@ -16,7 +16,7 @@ from edge.core.sequences import LENGTH, Sequence
 
 TRAIN, CALIBRATE, MEASURE = 0, 1, 2
 MIN_HELD_OUT = 10  # real sequences under which the gate can say nothing
-AUROC_SLACK = 0.05  # within chance for the sizes a home has
+AUROC_SLACK = 0.05
 RATE_SLACK = 0.05
 NEXT_SLACK = 0.7  # nats; half as likely: part of what a candidate is trained on may be of another scene
 FLICKER = 5.0  # seconds between two acts of a device that flickers
@@ -45,7 +45,8 @@ def decide(incumbent: Metrics, candidate: Metrics) -> Decision:
     faults: list[str] = []
     if not np.isfinite(candidate.nll):
         faults.append("the candidate's scores are not finite")
-    if candidate.auroc < incumbent.auroc - AUROC_SLACK:
+    chance = 2 * float(np.sqrt(incumbent.auroc * (1 - incumbent.auroc) / candidate.normals))  # two standard errors
+    if candidate.auroc < incumbent.auroc - max(AUROC_SLACK, chance):
         faults.append(f"AUROC on injected anomalies falls from {incumbent.auroc:.3f} to {candidate.auroc:.3f}")
     limit = max(incumbent.false_positive_rate, RATE_SLACK) + RATE_SLACK
     if candidate.false_positive_rate > limit:

@@ -6,12 +6,13 @@ before that was as odd, with half an occurrence added to what was counted (Krich
 
 moment   this control within two hours of this time of day
 device   this device within an hour of this time of day
+hour     anything at all within an hour of this time of day
 order    this control right after the one before it, against chance; less than LINKED apart, also the ORDERED before
 pace     so many acts of this device within PACE
 length   so long from a device's start to its stop
 
-Where times are known to three hours only, as in data sets, they are no evidence. `novelty` is what a control that was
-never used surprises by: the share of what was done once (Good 1953, Turing's estimate), divided among all such.
+Where times are known to three hours only, as in data sets, only `hour` says anything. `novelty` is what a control that
+was never used surprises by: the share of what was done once (Good 1953, Turing's estimate), divided among all such.
 """
 
 from collections import Counter, defaultdict
@@ -30,7 +31,7 @@ from edge.core.vocabulary import UNKNOWN, Vocabulary
 
 Pair = tuple[str, str]  # (device id, control)
 Floats = NDArray[np.float32]
-PARTS = ("moment", "device", "order", "pace", "length")
+PARTS = ("moment", "device", "hour", "order", "pace", "length")
 AROUND, NEAR = 2, 1  # hours
 LINKED, ORDERED = 60.0, 3
 PACE = 60.0  # seconds
@@ -137,11 +138,12 @@ class Memory:
         return new
 
     def evidence(self, sequences: Items[Sequence], vocabulary: Vocabulary) -> Floats:
-        """Return (n, 5), in the order of PARTS: how far each own step, sequence after sequence, is from what was."""
-        if vocabulary.slots < _HOURS:
-            return np.zeros((sum(len(own(sequence)) for sequence in sequences), len(PARTS)), np.float32)
+        """Return (n, 6), in the order of PARTS: how far each own step, sequence after sequence, is from what was."""
         found = [self._judge(step) for sequence in sequences for step in _steps(sequence, vocabulary)]
-        return np.array(found, np.float32).reshape(-1, len(PARTS))
+        out = np.array(found, np.float32).reshape(-1, len(PARTS))
+        if vocabulary.slots < _HOURS:
+            out[:, [place for place, part in enumerate(PARTS) if part != "hour"]] = 0
+        return out
 
     @cached_property
     def _judge(self) -> "_Judge":
@@ -159,6 +161,7 @@ class _Judge:
         np.add.at(acted, memory.owner, memory.hours)
         near = np.sum([np.roll(acted, shift, axis=1) for shift in range(-NEAR, NEAR + 1)], axis=0)
         self._device = -np.log((near + 0.5) / (acted.sum(1, keepdims=True) + 1))
+        self._hour = -np.log((near.sum(0) + 0.5) / (memory.hours.sum() + 1))
         self._total = memory.hours.sum(1)
         self._all = max(float(self._total.sum()), 1.0)
         more = np.cumsum(memory.paces[:, ::-1], axis=1)[:, ::-1]
@@ -172,6 +175,7 @@ class _Judge:
         return (
             float(self._moment[step.control, step.hour]) if known else 0.0,
             float(self._device[step.device, step.hour]) if device else 0.0,
+            float(self._hour[step.hour]),
             self._order((*step.before, step.control)) if known else 0.0,
             float(self._pace[step.device, step.acts - 1]) if device and step.acts is not None else 0.0,
             self._length(step.control, step.since) if known and step.since is not None else 0.0,

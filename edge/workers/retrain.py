@@ -25,11 +25,13 @@ from edge.workers.memory import peak_rss_mb
 
 DEVICE, CONTROL = 2, 3  # fields, as in edge.core.sequences; the parent checks the shapes
 PAD, UNKNOWN = 0, 1  # as in edge.core.vocabulary
+PADDING = (7, 24, PAD, PAD, 18, 18)  # a padded place, as edge.core.sequences.padding says it
 HIDDEN = 0.2  # share of places whose what, and whose when, is hidden
 FORGOTTEN = 0.05  # share of places shown as unknown: a name never met must read as something, and it regularizes
 SLIPPED = 0.1  # share of places where another possible behavior stands: what was not lived yet can still happen
 GUIDED = (0.5, 3.0)  # how much less, and more, than HIDDEN a place is hidden for what its control surprised by so far
 LEARNED = 0.2  # share of a step's surprise in what is remembered of a control
+CUT = 0.25  # share of sequences shown up to some place only, that one hidden: as a behavior is scored when it happens
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 TELL_EVERY = 0.25  # seconds between two lines of progress
 
@@ -126,6 +128,21 @@ def slip(tokens: NDArray[np.int64], possible: NDArray[np.int64], chance: np.rand
     return out
 
 
+def cut(
+    tokens: NDArray[np.int64], mask: NDArray[np.float32], chance: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return tokens and mask with a share CUT of the sequences ending at a random place, what or when hidden there."""
+    out, hidden = tokens.copy(), mask.copy()
+    length = (tokens[:, :, CONTROL] != PAD).sum(1)
+    rows = np.flatnonzero(chance.random(len(tokens)) < CUT)
+    last = (chance.random(len(rows)) * length[rows]).astype(int)
+    after = np.arange(tokens.shape[1]) > last[:, None]
+    out[rows] = np.where(after[..., None], PADDING, tokens[rows])
+    hidden[rows] = 0
+    hidden[rows, last, chance.integers(2, size=len(rows))] = 1
+    return out, hidden
+
+
 def batches(
     tokens: NDArray[np.int64], weight: NDArray[np.float32], possible: NDArray[np.int64], job: Job, guide: Guide
 ) -> Iterator[tuple[NDArray[np.int64], Batch]]:
@@ -137,9 +154,10 @@ def batches(
     rows = order(weight, chance)
     for step in range(job.steps):
         lived = tokens[[next(rows) for _ in range(job.batch)]]
+        shown, mask = cut(forget(slip(lived, possible, chance), chance), guide.hide(lived, chance), chance)
         batch: Batch = {
-            "tokens": forget(slip(lived, possible, chance), chance),
-            "mask": guide.hide(lived, chance),
+            "tokens": shown,
+            "mask": mask,
             "weight": np.ones(job.batch, np.float32),
             "lr": np.array(rate(step, job.steps, job.lr), np.float32),
         }
