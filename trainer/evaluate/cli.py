@@ -1,13 +1,30 @@
 """The commands that measure; what a command needs is imported inside it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edge.core.errors import EdgeError
+
 DATES = ["%Y-%m-%d"]
 app = typer.Typer(no_args_is_help=True, help="Measure models on homes.")
+
+
+@contextmanager
+def _ending(kept: str, file: Path | None) -> Iterator[None]:
+    """End a command in words: what is wrong, or that it was stopped and what is kept in a file, if it is there."""
+    try:
+        yield
+    except (EdgeError, OSError) as error:
+        typer.echo(f"not evaluated: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("stopped" + (f"; {kept} {file}" if file and file.is_file() else ""), err=True)
+        raise typer.Exit(130) from error
 
 
 @app.callback()
@@ -29,20 +46,12 @@ def scene_shift(  # noqa: PLR0917  # a command's options are its arguments
     skip_published: Annotated[bool, typer.Option(help="Leave the published protocol out.")] = False,
 ) -> None:
     """Judge what a model is worth in a scene it has not lived, by how it was adapted to it."""
-    from edge.core.errors import EdgeError  # noqa: PLC0415
     from trainer.evaluate.run import Wanted, run  # noqa: PLC0415
 
     published = 0 if skip_published else published_seeds
     names = tuple(each.strip() for each in columns.split(","))
-    try:
+    with _ending("the seeds that were done are in", json):
         run(Wanted(data, home, scene, llm, json, seeds, count, names, published))
-    except EdgeError as error:
-        typer.echo(f"not evaluated: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        kept = f"; the seeds that were done are in {json}" if json and json.is_file() else ""
-        typer.echo(f"stopped{kept}", err=True)
-        raise typer.Exit(130) from error
 
 
 @app.command("attacks")
@@ -58,18 +67,10 @@ def attacks(  # noqa: PLR0917  # a command's options are its arguments
     threads: Annotated[int, typer.Option(min=1, help="Threads of training and scoring.")] = 1,
 ) -> None:
     """Judge what is found of attacks, ours beside its peers in the same run; goes on where it was."""
-    from edge.core.errors import EdgeError  # noqa: PLC0415
     from trainer.evaluate.attack_runs import Wanted, epochs_of, evaluate  # noqa: PLC0415
 
-    try:
+    with _ending("the same command goes on from", json):
         evaluate(Wanted(data, home, json, seeds, tuple(only or ()), epochs_of(epochs or ()), threads))
-    except EdgeError as error:
-        typer.echo(f"not evaluated: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        kept = f"; the same command goes on from {json}" if json and json.is_file() else ""
-        typer.echo(f"stopped{kept}", err=True)
-        raise typer.Exit(130) from error
 
 
 @app.command("training")
@@ -80,17 +81,10 @@ def training(
     seeds: Annotated[int, typer.Option(min=1, max=9, help="Runs of each.")] = 1,
 ) -> None:
     """Compare language models by size, by number of homes, and trained plainly or robustly; goes on where it was."""
-    from edge.core.errors import EdgeError  # noqa: PLC0415
     from trainer.evaluate.training import Wanted, run  # noqa: PLC0415
 
-    try:
+    with _ending("the same command goes on; what was done is in", json):
         run(Wanted(steps, seeds, tuple(only or ()), json))
-    except EdgeError as error:
-        typer.echo(f"not evaluated: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
-        raise typer.Exit(130) from error
 
 
 @app.command("history")
@@ -107,19 +101,11 @@ def history(  # noqa: PLR0917  # a command's options are its arguments
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; by default as many as suit.")] = None,
 ) -> None:
     """Judge what the hub foretells on days of a timeline it has not lived, and how often it alarms on them."""
-    from edge.core.errors import EdgeError  # noqa: PLC0415
     from trainer.evaluate.history import Wanted, run  # noqa: PLC0415
 
     train, test = (train_from.date(), train_until.date()), (test_from.date(), test_until.date())
-    try:
+    with _ending("what was done is in", json):
         run(Wanted(file, train, test, adapt, alarms_per_week, seed, steps), json)
-    except (EdgeError, OSError) as error:
-        typer.echo(f"not evaluated: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        kept = f"; what was done is in {json}" if json and json.is_file() else ""
-        typer.echo(f"stopped{kept}", err=True)
-        raise typer.Exit(130) from error
 
 
 @app.command("alarms")
@@ -135,14 +121,7 @@ def alarms(  # noqa: PLR0917  # a command's options are its arguments
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; by default as many as suit.")] = None,
 ) -> None:
     """Count the false alarms of simulated homes lived day by day, and the injected anomalies that are found."""
-    from edge.core.errors import EdgeError  # noqa: PLC0415
     from trainer.evaluate.alarms import Wanted, run  # noqa: PLC0415
 
-    try:
+    with _ending("what was done is in", json):
         run(Wanted(homes, weeks, history, alarms_per_week, learn_every, seed, steps), json, picture)
-    except (EdgeError, OSError) as error:
-        typer.echo(f"not evaluated: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        typer.echo("stopped", err=True)
-        raise typer.Exit(130) from error

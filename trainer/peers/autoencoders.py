@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from edge.core.sequences import Sequence
-from edge.core.vocabulary import PAD, TIME_ROWS, Vocabulary
+from edge.core.vocabulary import PAD, Vocabulary
 from trainer.evaluate.published import BATCH, EPOCHS, RATE, Autoencoder
 from trainer.peers.peer import Floats, Given, Windows
-from trainer.peers.torch_training import Recipe, seeded, size, train
+from trainer.peers.torch_training import Recipe, Steps, seeded, size, train
 
 ARGUS = Recipe(epochs=60, batch=64)
 SMARTGEN = Recipe(epochs=EPOCHS, batch=BATCH, rate=RATE, shuffled=False)
@@ -28,8 +28,7 @@ class GruAutoencoder(nn.Module):
     def __init__(self, controls: int) -> None:
         """Build it for control ids below `controls`."""
         super().__init__()
-        self.control = nn.Embedding(controls, WIDTH, padding_idx=PAD)
-        self.time = nn.Embedding(TIME_ROWS, WIDTH)
+        self.steps = Steps(controls, WIDTH)
         self.encoder = nn.GRU(WIDTH, HIDDEN, batch_first=True)
         self.decoder = nn.GRU(HIDDEN, HIDDEN, batch_first=True)
         self.output = nn.Linear(HIDDEN, controls)
@@ -37,7 +36,7 @@ class GruAutoencoder(nn.Module):
     def forward(self, control: Tensor, time: Tensor) -> Tensor:
         """Return the cross-entropy (n, LENGTH) of rebuilding each control, 0 where there is none."""
         lengths = (control != PAD).sum(1)
-        states, _ = self.encoder(self.control(control) + self.time(time))
+        states, _ = self.encoder(self.steps(control, time))
         last = states[torch.arange(len(control)), lengths - 1]
         rebuilt, _ = self.decoder(last[:, None].expand(-1, control.shape[1], -1))
         logits = self.output(rebuilt).transpose(1, 2)

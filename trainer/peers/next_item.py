@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from edge.core.sequences import LENGTH, Sequence
-from edge.core.vocabulary import PAD, TIME_ROWS, Vocabulary
+from edge.core.vocabulary import PAD, Vocabulary
 from trainer.peers.peer import Floats, Given, Windows
-from trainer.peers.torch_training import Recipe, seeded, size, train
+from trainer.peers.torch_training import Recipe, Steps, seeded, size, train
 
 RECIPE = Recipe(epochs=60, batch=64)
 WIDTH = 64
@@ -30,15 +30,14 @@ class LstmAttention(nn.Module):
     def __init__(self, controls: int) -> None:
         """Build it for control ids below `controls`."""
         super().__init__()
-        self.control = nn.Embedding(controls, WIDTH, padding_idx=PAD)
-        self.time = nn.Embedding(TIME_ROWS, WIDTH)
+        self.steps = Steps(controls, WIDTH)
         self.lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True)
         self.query = nn.Linear(WIDTH, WIDTH, bias=False)
         self.output = nn.Linear(2 * WIDTH, controls)
 
     def forward(self, control: Tensor, time: Tensor) -> Tensor:
         """Return logits (n, LENGTH, controls) of the control after each place."""
-        states, _ = self.lstm(self.control(control) + self.time(time))
+        states, _ = self.lstm(self.steps(control, time))
         looked = self.query(states) @ states.transpose(1, 2) / math.sqrt(WIDTH)
         ahead = torch.ones(looked.shape[1:], dtype=torch.bool).triu(1)
         seen = looked.masked_fill(ahead, -torch.inf).softmax(-1) @ states

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edge.core.vocabulary import PAD, TIME_ROWS
 from trainer.peers.peer import Given
 
 Loss = Callable[[Tensor, int], Tensor]  # (rows of one batch, epoch) -> scalar
@@ -60,6 +61,21 @@ def train(
     if kept is not None:
         network.load_state_dict(kept)
     network.eval()
+
+
+class Steps(nn.Module):
+    """What happened and at which hour, as one vector a step: the sum of two embeddings."""
+
+    def __init__(self, controls: int, width: int) -> None:
+        """Build it for control ids below `controls`."""
+        super().__init__()
+        self.control = nn.Embedding(controls, width, padding_idx=PAD)
+        self.time = nn.Embedding(TIME_ROWS, width)
+
+    def forward(self, control: Tensor, time: Tensor) -> Tensor:
+        """Return (n, LENGTH, width) of ids (n, LENGTH)."""
+        steps: Tensor = self.control(control) + self.time(time)
+        return steps
 
 
 def size(network: nn.Module) -> int:
