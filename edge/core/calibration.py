@@ -16,7 +16,8 @@ from edge.core.errors import EdgeError
 
 MAX_ALPHA = 0.05  # no home is alarmed by more than one in twenty of its own sequences
 MIN_ALPHA = 0.0001
-TOLD = 16  # sequences that must lie beyond a part's limit, so that it is more than one day's oddity
+TOLD = 16  # sequences that must lie beyond a part's scale, so that it is more than one day's oddity
+MOST_TOLD = 0.1  # and the share of all that may: where few were seen, nothing is left of a tail
 SELDOM = {"when": 0.1, "duration": 0.1}  # how often each part may be beyond, of the others' share: these two are noisy
 PARTS = ("what", "when", "duration", *memory.PARTS)  # of the network, and of the counts
 NEVER = 1e6  # nats; the limit of a part nobody judges
@@ -103,7 +104,7 @@ def calibrate(
         raise EdgeError("no sequence to calibrate on")
     given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
     share = given[[len(steps) > 0 for steps in surprise]][whole]
-    level = max(alpha, TOLD / (len(most) + 1))
+    level = max(alpha, min(TOLD / (len(most) + 1), MOST_TOLD))
     scale = np.array(
         [
             max(_limit(nats, share, level * SELDOM.get(part, 1.0)), LEAST[part])
