@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from edge.core.calibration import Limits
+from edge.core.calibration import PARTS, Limits
 from edge.core.recalibration import Held
 from edge.core.vocabulary import Vocabulary
 from edge.learning import Model, Outcome
@@ -88,7 +88,7 @@ class Counting:
 
     def surprise(self, sequences):
         self.asked += len(sequences)
-        return [np.full((len(each), 3), len(each), np.float32) for each in sequences]
+        return [np.full((len(each), len(PARTS)), len(each), np.float32) for each in sequences]
 
 
 def test_what_was_asked_once_is_remembered():
@@ -112,7 +112,7 @@ def test_hubs_take_up_what_the_first_one_learned(tmp_path):
     class Slow:
         def learn(self, home, scene, now, incumbent):
             nights.append(now)
-            held = Held.of([np.ones((3, 3))] * 20)
+            held = Held.of([np.ones((3, len(PARTS)))] * 20)
             return Outcome(model if not incumbent else None, {}, held, 5.0)
 
     lessons = Lessons(Slow(), 2)
