@@ -154,7 +154,7 @@ class Learning:
         """Train a model on what was really lived: the home's first, or one that must pass the gate like any other.
 
         Always from the shipped beginning: a start from the incumbent learns the same days again and again, and was
-        measured to foretell worse (README).
+        measured to foretell worse (benchmarks/README.md).
         """
         if len(home.sequences) < MIN_SEQUENCES:
             reason = f"only {len(home.sequences)} sequences were lived yet; {MIN_SEQUENCES} are needed"
