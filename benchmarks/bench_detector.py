@@ -104,7 +104,9 @@ def _score_torch(_: int) -> dict[str, float]:
 def _batches() -> list[worker.Batch]:
     ids = tokens(_sequences(500), VOCABULARY)
     job = worker.Job("", STEPS + STEPS // 10, BATCH, 1e-3, 0, 1, 0, None)
-    return list(worker.batches(ids, np.ones(len(ids), np.float32), job))
+    nothing = np.empty((0, 2), np.int64)
+    guide = worker.Guide(int(ids[:, :, worker.CONTROL].max()) + 1)
+    return [batch for _, batch in worker.batches(ids, np.ones(len(ids), np.float32), nothing, job, guide)]
 
 
 def _train_onnxruntime(threads: int) -> dict[str, float]:
@@ -127,7 +129,7 @@ def _train_torch(threads: int) -> dict[str, float]:
 
     def step(number: int) -> float:
         optimizer.zero_grad()
-        loss = network.objective(network.named(parts), **drawn[number])
+        loss, _ = network.objective(network.named(parts), **drawn[number])
         loss.backward()
         optimizer.step()
         return float(loss)
