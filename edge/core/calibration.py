@@ -23,8 +23,7 @@ PARTS = ("what", "when", "duration", *memory.PARTS)  # of the network, and of th
 NEVER = 1e6  # nats; the limit of a part nobody judges
 # Nats; the least limit of each part, before all are joined. A limit of nothing would call every other hour unusual;
 # what is counted and was as rare as once in 55 times is not odd by itself, but at an hour at which nothing is done.
-LEAST = {"what": 0.05, "when": 0.05, "duration": 0.05, "hour": 1.0} | dict.fromkeys(("moment", "device"), 4.0)
-LEAST |= dict.fromkeys(("order", "pace", "length"), 4.0)
+LEAST = dict.fromkeys(memory.PARTS, 4.0) | {"what": 0.05, "when": 0.05, "duration": 0.05, "hour": 1.0}
 TOGETHER = 2  # the power of the sum that joins a behavior's parts: what is odd in three ways is odder than in one
 POWER = 4  # of the sum that joins a sequence's steps: near the maximum, yet two odd steps are odder than one
 TAIL = 0.1  # the share of the highest scores whose shape says what lies beyond them
@@ -94,16 +93,12 @@ def calibrate(
     1/alpha. Where there are not, the tail is continued: the guarantee then is that of the highest score seen, one in
     n + 1, and what lies beyond is an estimate.
     """
-    seen = [steps for steps in surprise if len(steps)]
-    highest = np.array([steps.max(0) for steps in seen])
-    if not len(highest):
+    whole = np.array([len(steps) > 0 and bool(np.isfinite(steps).all()) for steps in surprise], bool)
+    if not whole.any():
         raise EdgeError("no sequence to calibrate on")
-    whole = np.isfinite(highest).all(1)
-    most = highest[whole]
-    if not len(most):
-        raise EdgeError("no sequence to calibrate on")
-    given = np.ones(len(surprise)) if weight is None else np.asarray(weight, np.float64)
-    share = given[[len(steps) > 0 for steps in surprise]][whole]
+    seen = [steps for steps, kept in zip(surprise, whole, strict=True) if kept]
+    most = np.array([steps.max(0) for steps in seen])
+    share = np.ones(len(seen)) if weight is None else np.asarray(weight, np.float64)[whole]
     level = max(alpha, min(TOLD / (len(most) + 1), MOST_TOLD))
     scale = np.array(
         [
@@ -111,13 +106,13 @@ def calibrate(
             for part, nats in zip(PARTS, most.T, strict=False)
         ]
     )
-    scores = np.array([_joined(steps / scale) for steps in seen])[whole]
+    scores = np.array([_joined(steps / scale) for steps in seen])
     limits = dict.fromkeys(PARTS, NEVER) | dict(zip(PARTS, scale * _limit(scores, share, alpha), strict=False))
     return Limits(**{part: float(limit) for part, limit in limits.items()}, alpha=alpha, n=len(most))
 
 
 def _joined(ratios: NDArray[np.floating]) -> float:
-    """Return the score of a sequence whose steps are at these ratios (steps, 3)."""
+    """Return the score of a sequence whose steps are at these ratios (steps, parts)."""
     return float((_together(ratios) ** POWER).sum() ** (1 / POWER))
 
 

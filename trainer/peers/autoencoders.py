@@ -14,12 +14,11 @@ from edge.core.sequences import Sequence
 from edge.core.vocabulary import PAD, Vocabulary
 from trainer.evaluate.published import BATCH, EPOCHS, RATE, Autoencoder
 from trainer.peers.peer import Floats, Given, Windows
-from trainer.peers.torch_training import Recipe, Steps, seeded, size, train
+from trainer.peers.torch_training import CHUNK, Recipe, Steps, scored, seeded, size, train
 
 ARGUS = Recipe(epochs=60, batch=64)
 SMARTGEN = Recipe(epochs=EPOCHS, batch=BATCH, rate=RATE, shuffled=False)
 WIDTH, HIDDEN = 64, 128
-_CHUNK = 512  # sequences scored at once
 
 
 class GruAutoencoder(nn.Module):
@@ -57,14 +56,12 @@ class Gru:
 
     def scores(self, sequences: Items[Sequence]) -> Floats:
         """Return each sequence's mean reconstruction loss (n,) in nats."""
-        windows = Windows.of(sequences, self.vocabulary)
-        control, time = torch.from_numpy(windows.control), torch.from_numpy(windows.time)
-        with torch.inference_mode():
-            parts = [
-                self.network(*pair).sum(1) / (pair[0] != PAD).sum(1)
-                for pair in zip(torch.split(control, _CHUNK), torch.split(time, _CHUNK), strict=True)
-            ]
-        return torch.cat(parts).numpy().astype(np.float64)
+
+        def mean(control: Tensor, time: Tensor) -> Tensor:
+            losses: Tensor = self.network(control, time)
+            return losses.sum(1) / (control != PAD).sum(1)
+
+        return scored(mean, sequences, self.vocabulary)
 
 
 def gru_autoencoder(given: Given) -> Gru:
@@ -103,7 +100,7 @@ class Transformer:
     def scores(self, sequences: Items[Sequence]) -> Floats:
         """Return each sequence's mean reconstruction loss (n,) in nats."""
         with torch.inference_mode():
-            parts = [self.network(rows)[0] for rows in torch.split(self.rows(sequences), _CHUNK)]
+            parts = [self.network(rows)[0] for rows in torch.split(self.rows(sequences), CHUNK)]
         return torch.cat(parts).numpy().astype(np.float64)
 
 

@@ -9,19 +9,17 @@ from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edge.core.sequences import LENGTH, Sequence
 from edge.core.vocabulary import PAD, Vocabulary
 from trainer.peers.peer import Floats, Given, Windows
-from trainer.peers.torch_training import Recipe, Steps, seeded, size, train
+from trainer.peers.torch_training import Recipe, Steps, scored, seeded, size, train
 
 RECIPE = Recipe(epochs=60, batch=64)
 WIDTH = 64
 BLOCKS, HEADS, DROPOUT = 2, 2, 0.2
-_CHUNK = 512  # sequences scored at once
 
 
 class LstmAttention(nn.Module):
@@ -81,14 +79,7 @@ class NextItem:
 
     def scores(self, sequences: Items[Sequence]) -> Floats:
         """Return the highest -log p (n,) among each sequence's behaviors."""
-        windows = Windows.of(sequences, self.vocabulary)
-        control, time = torch.from_numpy(windows.control), torch.from_numpy(windows.time)
-        with torch.inference_mode():
-            parts = [
-                _losses(self.network, *pair).amax(1)
-                for pair in zip(torch.split(control, _CHUNK), torch.split(time, _CHUNK), strict=True)
-            ]
-        return torch.cat(parts).numpy().astype(np.float64)
+        return scored(lambda *ids: _losses(self.network, *ids).amax(1), sequences, self.vocabulary)
 
 
 def _losses(network: nn.Module, control: Tensor, time: Tensor) -> Tensor:

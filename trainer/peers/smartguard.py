@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edge.core.sequences import LENGTH, Sequence
 from edge.core.vocabulary import PAD, Vocabulary
 from trainer.peers.peer import Floats, Given, Windows
-from trainer.peers.torch_training import Recipe, seeded, size, train
+from trainer.peers.torch_training import CHUNK, Recipe, seeded, size, train
 
 WIDTH, HEADS, LAYERS, INNER = 256, 8, 2, 2048
 RECIPE = Recipe(epochs=60, batch=1024, shuffled=False)
@@ -29,7 +29,6 @@ FIRST_WEIGHTS = (0.1, 0.4, 0.4, 0.7)
 SHARPNESS = 0.01  # mu: how fast a noisy behavior's weight falls, in standard deviations of the loss
 UNSEEN_WEIGHT = 0.5  # of a behavior no validation window has: as much as the best known
 WEEK = 168.0  # hours
-_CHUNK = 512  # sequences scored at once
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def rebuilt(network: SmartGuard, batch: Batch) -> Tensor:
     """Return the reconstruction losses (n, LENGTH), without mask."""
     with torch.inference_mode():
         return torch.cat(
-            [network(batch.rows(slice(at, at + _CHUNK))) for at in range(0, len(batch.control), _CHUNK)]
+            [network(batch.rows(slice(at, at + CHUNK))) for at in range(0, len(batch.control), CHUNK)]
         )  # fmt: skip
 
 

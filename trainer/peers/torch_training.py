@@ -2,14 +2,18 @@
 
 import copy
 from collections.abc import Callable
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge.core.vocabulary import PAD, TIME_ROWS
-from trainer.peers.peer import Given
+from edge.core.sequences import Sequence
+from edge.core.vocabulary import PAD, TIME_ROWS, Vocabulary
+from trainer.peers.peer import Floats, Given, Windows
 
+CHUNK = 512  # sequences scored at once
 Loss = Callable[[Tensor, int], Tensor]  # (rows of one batch, epoch) -> scalar
 
 
@@ -76,6 +80,15 @@ class Steps(nn.Module):
         """Return (n, LENGTH, width) of ids (n, LENGTH)."""
         steps: Tensor = self.control(control) + self.time(time)
         return steps
+
+
+def scored(score: Callable[[Tensor, Tensor], Tensor], sequences: Items[Sequence], vocabulary: Vocabulary) -> Floats:
+    """Return what `score` gives windows of control and time ids (n, LENGTH), a part of them at once: (n,)."""
+    windows = Windows.of(sequences, vocabulary)
+    control, time = torch.from_numpy(windows.control), torch.from_numpy(windows.time)
+    with torch.inference_mode():
+        parts = [score(*pair) for pair in zip(torch.split(control, CHUNK), torch.split(time, CHUNK), strict=True)]
+    return torch.cat(parts).numpy().astype(np.float64)
 
 
 def size(network: nn.Module) -> int:
