@@ -23,12 +23,12 @@ bench: $(VENV)/.test mosquitto
 $(VENV)/.demo: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing; llama.cpp is compiled, which takes some minutes the first time"
-	$(BIN)/pip install --quiet --editable ".[llm,demo]"
+	$(BIN)/pip install --quiet --editable ".[llm,demo,web,history]"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable ".[llm,demo,trainer,dev]"
+	$(BIN)/pip install --quiet --editable ".[llm,demo,web,history,trainer,dev]"
 	@touch $@
 
 mosquitto:

@@ -17,9 +17,10 @@ import paho.mqtt.client as paho
 from edge.agent import Agent
 from edge.core.behaviors import Behavior
 from edge.demo.recorded import Recorded, open_home
-from edge.sections import Adapt, Broker, Data, GenericSource, Learn
+from edge.sections import Adapt, Broker, Data, Learn
 from edge.settings import Settings
 from edge.slots import shipped
+from edge.sources import GenericSource
 
 ROOT = Path(__file__).parent.parent
 

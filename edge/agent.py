@@ -1,9 +1,13 @@
 """The agent: opens everything a home needs, and runs the two loops until it is told to stop."""
 
 import json
+import queue
 import threading
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from edge import compose, notify
@@ -45,8 +49,14 @@ class Agent:
         self.watch.states.values = self.store.states()
         self.watch.devices.update({device.id: device for device in self.store.devices()})
         self.watch.devices.update(self.jobs.known.devices)
+        self.on_publish: list[Callable[[str, Mapping[str, Any]], None]] = []  # hear what is published; must not block
+        self.snapshot: Mapping[str, Any] = {}  # the status of a moment ago, for other threads
+        self._asked: queue.SimpleQueue[Request] = queue.SimpleQueue()  # by other threads of this process
+        self._futures: dict[str, Future[dict[str, Any]]] = {}  # their answers to come, by transaction
+        self._progress: Mapping[str, Any] | None = None  # what was told last of the job under way
         self._described: list[Device] = []
         self._take_up()
+        self.snapshot = self.status()
 
     def run(self, stop: threading.Event) -> None:
         """Hear, score and adapt until `stop` is set; raises StoreError when the disk gives up."""
@@ -59,6 +69,7 @@ class Agent:
             ready = False
             while not stop.is_set():
                 self._hear()
+                self._heed_asked()
                 if not ready and self.session.connected:
                     ready = True
                     notify.ready()
@@ -66,6 +77,7 @@ class Agent:
                     due = time.monotonic() + TICK
                     notify.watchdog()
                     self.jobs.tick()
+                    self._glance()
                 if time.monotonic() >= beat:
                     beat = time.monotonic() + BEAT
                     self.store.set_fact("heartbeat", {"time": round(time.time()), **self.status()})
@@ -76,12 +88,24 @@ class Agent:
     def close(self) -> None:
         """Stop children and threads, say goodbye to the broker, close the store."""
         self.jobs.close()
+        for waiting in self._futures.values():
+            waiting.cancel()
         self.session.close()
         self.store.close()
 
     def publish(self, topic: str, body: Mapping[str, Any], *, retain: bool = False) -> None:
-        """Publish JSON under our prefix."""
+        """Publish JSON under our prefix; whoever listens in this process hears it too."""
+        for listener in self.on_publish:
+            listener(topic, body)
         self.session.publish(f"{self.settings.broker.prefix}/{topic}", json.dumps(body), retain=retain)
+
+    def ask(self, request: Request) -> "Future[dict[str, Any]]":
+        """Ask from another thread: done by the loop's own, answered as over MQTT (status, data, error)."""
+        mark = uuid.uuid4().hex
+        future: Future[dict[str, Any]] = Future()
+        self._futures[mark] = future
+        self._asked.put(replace(request, transaction=mark))
+        return future
 
     def _take_up(self) -> None:
         """Take up what was lived and told: no alert is repeated, no mute forgotten."""
@@ -117,15 +141,30 @@ class Agent:
     def _obey(self, message: Message) -> None:
         """Do what a request asks, or say why not."""
         try:
-            request = self.requests.read(message)
-            if request.what in {"mute", "feedback"}:
-                self._heed(request, message.time)
-            else:
-                self.jobs.ask(request)
+            self._do(self.requests.read(message), message.time)
         except MessageError as error:
             self.store.record([Entry(message, rejected=error.reason)])
         except SettingsError as error:
             self.answer(self.requests.what(message), {}, error=str(error))
+
+    def _glance(self) -> None:
+        """Keep the status for other threads; tell how far a job is whenever that has changed."""
+        self.snapshot = self.status()
+        if (progress := self.snapshot["progress"]) != self._progress:
+            self._progress = progress
+            self.publish("progress", progress or {})
+
+    def _heed_asked(self) -> None:
+        """Do what other threads of this process have asked."""
+        while not self._asked.empty():
+            self._do(self._asked.get(), time.time())
+
+    def _do(self, request: Request, now: float) -> None:
+        """Do what is asked, at once or as a job; `now` by the wall clock."""
+        if request.what in {"mute", "feedback"}:
+            self._heed(request, now)
+        else:
+            self.jobs.ask(request)
 
     def _heed(self, request: Request, now: float) -> None:
         """Keep what a person says of alerts; `now` by the wall clock."""
@@ -141,13 +180,19 @@ class Agent:
         self.announce()
 
     def answer(self, what: str, data: Mapping[str, Any], *, error: str = "", transaction: str = "") -> None:
-        """Answer a request over MQTT."""
+        """Answer a request to who asked: a thread of this process, or over MQTT."""
+        if (waiting := self._futures.pop(transaction, None)) is not None:
+            status = {"status": "error", "error": error} if error else {"status": "ok"}
+            if waiting.set_running_or_notify_cancel():
+                waiting.set_result({**status, "data": dict(data)})
+            return
         self.session.publish(*self.requests.answer(what, data, error=error, transaction=transaction))
 
     def announce(self) -> None:
         """Tell what the agent is doing, retained; called at every connection and change."""
         prefix = self.settings.broker.prefix
-        self.publish("state", self.status(), retain=True)
+        self.snapshot = self.status()
+        self.publish("state", self.snapshot, retain=True)
         self.session.publish(f"{prefix}/scene/state", str(self.jobs.scenery.scene), retain=True)
         until = self.watch.alerts.suspended_until(time.time())
         self.session.publish(f"{prefix}/notifications/suspended", str(until), retain=True)

@@ -3,15 +3,15 @@
 import json
 import logging
 import signal
-import sys
 import threading
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edge import __version__
+from edge.commands import alerts, record
+from edge.commands.terminal import SettingsFile, told
 
 app = typer.Typer(
     help="A smart home's guard that adapts at once, at home, when the scene changes.",
@@ -19,18 +19,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-SettingsFile = Annotated[Path, typer.Option("--settings", help="TOML file; see deploy/sceneshift.toml")]
-
-
-class Said(StrEnum):
-    """What a person may say of an alert."""
-
-    FINE = "fine"
-    WRONG = "wrong"
-
-
-Number = Annotated[int, typer.Argument(min=1, max=2**53, help="the alert's number")]
 Llm = Annotated[Path | None, typer.Option("--llm", help="any GGUF language model; default is the shipped one")]
+
+
+app.add_typer(alerts.app)
+app.add_typer(record.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -126,22 +119,6 @@ def status(
 
 
 @app.command()
-def export(settings: SettingsFile, out: Annotated[Path, typer.Option(help="JSON lines to write")]) -> None:
-    """Write every behavior as one JSON object a line, in order of arrival."""
-    from edge.settings import load  # noqa: PLC0415
-    from edge.store import Store  # noqa: PLC0415
-
-    store = Store.open(load(settings).data.directory, read_only=True)
-    count = 0
-    with out.open("w", encoding="utf-8") as file:
-        for each in store.behaviors():
-            file.write(json.dumps({"t": each.time, "device": each.device, "control": each.control}) + "\n")
-            count += 1
-    store.close()
-    typer.echo(f"{count} behaviors: {out}")
-
-
-@app.command()
 def adapt(scene: str, settings: SettingsFile) -> None:
     """Ask the running agent to adapt to a scene, and wait for its answer."""
     from edge.core.scenes import Scene  # noqa: PLC0415
@@ -161,72 +138,7 @@ def rollback(settings: SettingsFile) -> None:
     if answer is None:
         typer.echo(f"no agent answers; on disk the slot is now {roll_back_on_disk(loaded)}")
         return
-    _told(answer)
-
-
-@app.command()
-def alerts(
-    settings: SettingsFile,
-    since: Annotated[str, typer.Option(help="how far back: 24h, 7d")] = "7d",
-    every: Annotated[bool, typer.Option("--all", help="also what was unusual and kept quiet, with the reason")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
-) -> None:
-    """List the alerts: number, time, what became of it, and why in a sentence."""
-    from edge import listing  # noqa: PLC0415
-    from edge.settings import load  # noqa: PLC0415
-
-    loaded = load(settings)
-    found = listing.listed(loaded, since, every=every)
-    for line in map(listing.as_json, found) if as_json else listing.lines(found, loaded.home.zone):
-        typer.echo(line)
-    if not found and not as_json:
-        typer.echo(f"no alert within {since}; `sceneshift status` says why there may be none")
-
-
-@app.command()
-def explain(
-    alert: Number,
-    settings: SettingsFile,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
-) -> None:
-    """Say in full why an alert was one: what was expected, the usual times, the model and its limits."""
-    from edge import listing  # noqa: PLC0415
-    from edge.settings import load  # noqa: PLC0415
-
-    loaded = load(settings)
-    found = listing.found(loaded, alert)
-    for line in [listing.as_json(found)] if as_json else listing.page(found, loaded):
-        typer.echo(line)
-
-
-@app.command()
-def mute(
-    device: Annotated[str, typer.Argument(help="name or id, or a glob of them; * is everything")],
-    settings: SettingsFile,
-    span: Annotated[str, typer.Option("--for", help="how long: 90m, 2h, 1d; 0 ends it")],
-) -> None:
-    """Ask the running agent for no alerts of a device for some time."""
-    from edge import listing  # noqa: PLC0415
-    from edge.settings import load  # noqa: PLC0415
-
-    _told(listing.mute(load(settings), device, span))
-
-
-@app.command()
-def feedback(
-    alert: Number,
-    said: Annotated[Said, typer.Argument(help="whether what the alert told of was fine or wrong")],
-    settings: SettingsFile,
-) -> None:
-    """Say of an alert that it was fine, or wrong; the next fit learns the one and leaves out the other."""
-    from edge import listing  # noqa: PLC0415
-    from edge.settings import load  # noqa: PLC0415
-
-    answer = listing.feedback(load(settings), alert, said.value)
-    if answer is None:
-        typer.echo(f"no agent answers; on disk alert {alert} is now {said.value}")
-    else:
-        _told(answer)
+    told(answer)
 
 
 @app.command()
@@ -249,13 +161,4 @@ def _ask(what: str, body: dict[str, Any], settings: Path) -> None:
     from edge.settings import load  # noqa: PLC0415
 
     loaded = load(settings)
-    _told(ask(loaded.broker, what, body, patience=loaded.llm.seconds + loaded.adapt.seconds))
-
-
-def _told(answer: dict[str, Any] | None) -> None:
-    if answer is None:
-        typer.echo("no agent answers: is `sceneshift run` running, and on this broker?", err=True)
-        raise typer.Exit(1)
-    typer.echo(json.dumps(answer, indent=1))
-    if answer.get("status") != "ok":
-        sys.exit(1)
+    told(ask(loaded.broker, what, body, patience=loaded.llm.seconds + loaded.adapt.seconds))

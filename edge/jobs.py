@@ -65,7 +65,8 @@ class Jobs:
         self.last_report: dict[str, Any] = {}
         self.outcomes = 0  # jobs that have ended
         self._telling = telling
-        self._on_progress = on_progress
+        self._hears_progress = on_progress
+        self.progress: dict[str, Any] | None = None  # of the job under way: job, scene, what, done, of
         self._worker = ThreadPoolExecutor(1, "slow")
         self._job: tuple[Request, Future[Outcome]] | None = None
         self._own = False  # whether the job under way is one the agent gave itself
@@ -88,6 +89,7 @@ class Jobs:
         """Return what is under way."""
         return {
             "busy": self._job is not None,
+            "progress": self.progress,
             "probation": self.watch.shadow is not None,
             "problem": self.problem,
             "calibrating": self.incumbent.calibrating,
@@ -116,7 +118,7 @@ class Jobs:
         elif request.what == "learn":
             home, scene, now = self.home(), self.scenery.scene, self.now()
             self.nightly.learned(self.nightly.marks())
-            self._begin(request, lambda: slow.learn(home, scene, now, model, self._on_progress), own=own)
+            self._begin(request, lambda: slow.learn(home, scene, now, model, self._tell_progress), own=own)
         elif request.what == NIGHTLY and model is not None:
             dictionary = self.incumbent.dictionary()
             self._begin(request, lambda: self._recalibrated(model, dictionary), own=own)
@@ -139,7 +141,7 @@ class Jobs:
         def job() -> Outcome:
             writer = self._generator = compose.writer(self.settings.llm, self.settings.data.directory / "states")
             return slow.adapt(
-                home, incumbent, writer, source=source, target=target, now=now, on_progress=self._on_progress
+                home, incumbent, writer, source=source, target=target, now=now, on_progress=self._tell_progress
             )
 
         self._begin(Request("adapt", target, request.transaction), job, own=own)
@@ -148,12 +150,20 @@ class Jobs:
         """Run a job beside the fast loop; its outcome is taken in by a later tick."""
         self._cancel.clear()
         self._own = own
+        self.progress = {"job": request.what, "scene": str(request.scene or ""), "what": "", "done": 0, "of": 0}
         self._job = (request, self._worker.submit(job))
+
+    def _tell_progress(self, what: str, done: int, of: int) -> None:
+        """Keep how far the job is; called in the job's own thread."""
+        if self.progress is not None:
+            self.progress = {**self.progress, "what": what, "done": done, "of": of}
+        if self._hears_progress is not None:
+            self._hears_progress(what, done, of)
 
     def tick(self) -> None:
         """Take in a finished job, decide on a probation, notice what has changed."""
         if self._job is not None and self._job[1].done():
-            (request, job), self._job = self._job, None
+            (request, job), self._job, self.progress = self._job, None, None
             try:
                 self._take_in(request, job.result())
             except EdgeError as error:  # anything else ends the process: the supervisor restarts it

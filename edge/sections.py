@@ -1,7 +1,7 @@
 """The sections of the settings file: what can be set, what each key means and its default."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,7 +11,6 @@ from edge.core.errors import SettingsError
 from edge.core.scenes import Scene
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
-_DIALECT = "what speaks there: `zigbee2mqtt` or `generic`"
 
 
 class Section(BaseModel):
@@ -82,49 +81,6 @@ class Data(Section):
     commit_seconds: float = Field(
         default=1.0, gt=0, le=60, description="longest wait before a behavior is on disk, seconds"
     )
-
-
-class _Source(Section):
-    exclude: tuple[str, ...] = Field(default=(), description="devices to leave out, as globs over id and name")
-
-    def options(self) -> dict[str, Any]:
-        """Return what the dialect is built with."""
-        return self.model_dump(exclude={"dialect"})
-
-
-class Zigbee2MqttSource(_Source):
-    """A zigbee2mqtt bridge, 1.x or 2.x."""
-
-    dialect: Literal["zigbee2mqtt"] = Field(description=_DIALECT)
-    base_topic: str = Field(default="zigbee2mqtt", min_length=1, description="the bridge's `mqtt.base_topic`")
-
-
-class GenericSource(_Source):
-    """Any topics that a template describes (ESPHome, Tasmota, your own)."""
-
-    dialect: Literal["generic"] = Field(description=_DIALECT)
-    topic: str = Field(description="template, for example `home/{device}/{property}`; `+` is a level to ignore")
-    momentary: bool = Field(default=False, description="each message is an act (a button), not a state")
-    time_key: str = Field(
-        default="t", description="JSON key of the event's time: epoch seconds, or ISO 8601 with offset"
-    )
-    value_key: str = Field(default="value", description="JSON key of a state's value")
-    control_key: str = Field(default="control", description="JSON key of a momentary act's text")
-    device_key: str = Field(default="device", description="JSON key of the device, where the topic does not name it")
-
-    @field_validator("topic")
-    @classmethod
-    def _template(cls, topic: str) -> str:
-        levels = topic.split("/")
-        marks = [level for level in levels if set(level) & set("+#{}")]
-        if any(mark not in ("+", "{device}", "{property}") for mark in marks) or not topic.strip("/"):
-            raise ValueError("a level is a word, +, {device} or {property}")
-        if any(marks.count(name) > 1 for name in ("{device}", "{property}")):
-            raise ValueError("a placeholder may stand once")
-        return topic
-
-
-Source = Annotated[Zigbee2MqttSource | GenericSource, Field(discriminator="dialect")]
 
 
 class Home(Section):
@@ -224,4 +180,32 @@ class Alerts(Section):
     language: Literal["en"] | Path = Field(
         default="en",
         description="`en`, or a JSON file of the sentences in another language (`deploy/language-de.json`)",
+    )
+
+
+class HomeAssistant(Section):
+    """What Home Assistant discovers of the agent."""
+
+    discovery: Literal["auto", "device", "entities", "off"] = Field(
+        default="auto",
+        description="`device` (Home Assistant 2024.11 and later), `entities` (any), `off`, or `auto`: by its version "
+        "where that is heard, else `entities`",
+    )
+    prefix: str = Field(
+        default="homeassistant",
+        pattern=r"^[^+#/\s\x00]+(/[^+#/\s\x00]+)*$",
+        description="its MQTT discovery prefix; its birth message is on `<prefix>/status`",
+    )
+
+
+class Web(Section):
+    """The page."""
+
+    enabled: bool = Field(default=True, description="serve the page")
+    address: str = Field(
+        default="127.0.0.1", min_length=1, description="where it listens; off loopback it asks for a token"
+    )
+    port: int = Field(default=8765, ge=1, le=65535, description="its port")
+    token_file: Path | None = Field(
+        default=None, description="file that holds the token; off loopback, one is made in `data.directory` if none is"
     )

@@ -11,25 +11,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge.core.errors import SettingsError
-from edge.sections import (
-    Adapt,
-    Alerts,
-    Broker,
-    Data,
-    GenericSource,
-    Home,
-    Learn,
-    Llm,
-    Model,
-    Section,
-    Source,
-    Zigbee2MqttSource,
-)
+from edge.sections import Adapt, Alerts, Broker, Data, Home, HomeAssistant, Learn, Llm, Model, Section, Web
+from edge.sources import DIALECTS, SOURCES, Source, Zigbee2MqttSource
 
-__all__ = [
-    "Adapt", "Alerts", "Broker", "Data", "GenericSource", "Home", "Learn", "Llm", "Model", "Settings", "Source",
-    "Zigbee2MqttSource", "load", "settings_table",
-]  # fmt: skip
+__all__ = ["Settings", "load", "settings_table"]
 
 PREFIX = "SCENESHIFT_"  # of environment variables; `__` stands between a section and its key
 
@@ -46,6 +31,8 @@ class Settings(Section):
     adapt: Adapt = Adapt()
     learn: Learn = Learn()
     alerts: Alerts = Alerts()
+    homeassistant: HomeAssistant = HomeAssistant()
+    web: Web = Web()
 
 
 class _Layered(Settings, BaseSettings):
@@ -92,7 +79,7 @@ def _told(error: Any, document: dict[str, Any], path: Path) -> str:
     """Say one validation error with its key and where the key stands; never with its value."""
     key, place, in_file = "", document, True
     for part in error["loc"]:
-        if key.startswith("sources[") and part in ("zigbee2mqtt", "generic"):
+        if key.startswith("sources[") and part in DIALECTS:
             continue  # the tag of the union, no key
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
         try:
@@ -133,11 +120,12 @@ def _with_password(settings: Settings, path: Path) -> Settings:
 
 
 def settings_table() -> str:
-    """Return every key with its default and meaning as a Markdown table, for the README."""
+    """Return every key with its default and meaning as a Markdown table, for deploy/SETTINGS.md."""
     lines = ["| key | default | meaning |", "| --- | --- | --- |"]
     tables: list[tuple[str, type[BaseModel]]] = [
-        ("broker", Broker), ("data", Data), ("sources[]", Zigbee2MqttSource), ("sources[]", GenericSource),
-        ("home", Home), ("model", Model), ("llm", Llm), ("adapt", Adapt), ("learn", Learn), ("alerts", Alerts),
+        ("broker", Broker), ("data", Data), *(("sources[]", each) for each in SOURCES), ("home", Home),
+        ("model", Model), ("llm", Llm), ("adapt", Adapt), ("learn", Learn), ("alerts", Alerts),
+        ("homeassistant", HomeAssistant), ("web", Web),
     ]  # fmt: skip
     for section, model in tables:
         for key, field in model.model_fields.items():

@@ -11,9 +11,10 @@ from edge.agent import Agent
 from edge.mqtt import Session
 from edge.report import ask, roll_back_on_disk, status_of
 from edge.requests import Request
-from edge.sections import Adapt, Data, GenericSource, Home, Learn, Llm, Model
+from edge.sections import Adapt, Data, Home, Learn, Llm, Model
 from edge.settings import Settings
 from edge.slots import shipped as real
+from edge.sources import GenericSource
 from edge.store import Store
 from tests import homes
 

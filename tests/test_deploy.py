@@ -52,7 +52,7 @@ def test_the_example_names_every_key_and_its_default(example: Settings) -> None:
     text = (ROOT / "deploy/sceneshift.toml").read_text(encoding="utf-8")
     unexplained = {"broker.password", "home.dictionary", "model.directory"}  # from the environment; for experiments
     defaults = Settings()
-    for section in ("broker", "data", "home", "model", "llm", "adapt", "alerts"):
+    for section in ("broker", "data", "home", "model", "llm", "adapt", "learn", "alerts", "homeassistant", "web"):
         for key in type(getattr(defaults, section)).model_fields:
             if f"{section}.{key}" not in unexplained:
                 assert re.search(rf"^#?{key} = ", text, re.MULTILINE), f"{section}.{key} is not in the example"

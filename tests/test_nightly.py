@@ -17,8 +17,9 @@ from edge.dialects import Dialects, dialect
 from edge.jobs import Jobs
 from edge.nightly import LEAST, Drift, Nightly
 from edge.requests import Request
-from edge.sections import Adapt, Data, GenericSource, Home, Learn, Model
+from edge.sections import Adapt, Data, Home, Learn, Model
 from edge.settings import Settings
+from edge.sources import GenericSource
 from edge.store import Store
 from edge.watch import Watch
 from tests import homes

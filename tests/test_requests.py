@@ -16,8 +16,9 @@ from edge.core.verdicts import Alert
 from edge.mqtt import Session
 from edge.report import ask, status_of
 from edge.requests import Requests
-from edge.sections import Alerts, Data, GenericSource
+from edge.sections import Alerts, Data
 from edge.settings import Settings
+from edge.sources import GenericSource
 from tests import homes
 
 REQUESTS = Requests("home/guard")

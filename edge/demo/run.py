@@ -22,8 +22,9 @@ from edge.demo import broker
 from edge.demo.recorded import Recorded
 from edge.mqtt import Session
 from edge.scorer import hit_rate
-from edge.sections import Adapt, Broker, Data, GenericSource, Learn, Llm, Model
+from edge.sections import Adapt, Broker, Data, Learn, Llm, Model
 from edge.settings import Settings
+from edge.sources import GenericSource
 
 PATIENCE = 120.0  # seconds without any progress before the demo gives up
 AHEAD = 400  # messages published but not stored yet, at most: what the broker's memory is asked to hold
