@@ -14,6 +14,7 @@ from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device, kind_of
 from edge.core.events import Event, Message
 from edge.database import Database
+from edge.scores import TOGETHER, Scores
 
 SEEN = 8192  # newest messages remembered; well over what waits unacknowledged (edge/mqtt.py's CAPACITY)
 PENDING = 512  # of those that changed nothing, the newest that are written beside the next change
@@ -42,10 +43,11 @@ class _Memory:
 
 
 class Recorder:
-    """The one writer of behaviors, states and counters. Threads may share it."""
+    """The one writer of behaviors, states and counters; takes `scores` along. Threads may share it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, scores: Scores) -> None:
         self._database = database
+        self._scores = scores
         self._lock = threading.RLock()
         rows = database.rows
         self._seen = {(row[0], row[1]): None for row in rows("SELECT mid, digest FROM seen ORDER BY n")}
@@ -58,11 +60,14 @@ class Recorder:
         )
 
     def flush(self) -> None:
-        """Write what is only counted."""
+        """Write what is only counted, and the scores that wait."""
         with self._lock:
-            if self._memory.counted:
-                with self._database.transaction():
-                    self._write_counts(self._memory)
+            if not self._memory.counted and not self._scores.waiting:
+                return  # a reader writes nothing
+            with self._database.transaction():
+                scores = self._scores.write()
+                self._write_counts(self._memory)
+            self._scores.settle(scores)
 
     def counted(self) -> Counter[str]:
         """Return the counts that are not on disk yet."""
@@ -87,7 +92,10 @@ class Recorder:
                 due = any(n * LAG >= memory.totals[reason] for reason, n in memory.counted.items())
                 if memory.counted and (due or memory.next_seen != before):
                     self._write_counts(memory)
+                due = self._scores.waiting >= TOGETHER
+                scores = self._scores.write() if due and any(rows) else {}
             self._settle(memory)
+            self._scores.settle(scores)
             return rows
 
     def remember(self, devices: Iterable[Device]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from edge.core.explanations import parse_explanation
 from edge.core.verdicts import TOLD, Alert
 from edge.database import Database, migrations
 from edge.recorder import Recorder
+from edge.scores import Scores
 
 __all__ = ["FILE", "Adaptation", "Alert", "Entry", "Store"]
 
@@ -38,7 +39,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._recorder = Recorder(database)
+        self._scores = Scores(database)
+        self._recorder = Recorder(database, self._scores)
 
     @classmethod
     def open(cls, directory: Path, *, read_only: bool = False) -> "Store":
@@ -54,9 +56,13 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Write what is only counted, and close."""
+        """Write what waits, and close."""
         self._recorder.flush()
         self._database.close()
+
+    def flush(self) -> None:
+        """Write what waits for the next change: counts and scores."""
+        self._recorder.flush()
 
     def known(self, message: Message) -> bool:
         """Tell whether a message is one the broker sent before and `record` has taken."""
@@ -115,6 +121,14 @@ class Store:
         while rows := self._database.rows(query, after, since, until, _ROWS):
             yield from ((row[0], Behavior(row[1], row[2], row[3])) for row in rows)
             after = rows[-1][0]
+
+    def add_scores(self, scores: Mapping[int, float]) -> None:
+        """Keep scores by behavior row, written with the next changes; one that is no finite number is none."""
+        self._scores.add(scores)
+
+    def scores(self, since: float = float("-inf"), until: float = float("inf")) -> dict[int, float]:
+        """Return the scores of the behaviors of since <= time < until, by row, as far back as they are kept."""
+        return self._scores.between(since, until)
 
     def add_alert(self, alert: Alert) -> int:
         """Keep an alert (its `id` is not used); return its id."""

@@ -43,6 +43,10 @@ class Recording(Keeping, Protocol):
         """Make a batch durable; return the row ids of its behaviors."""
         ...
 
+    def add_scores(self, scores: Mapping[int, float]) -> None:
+        """Keep scores by behavior row."""
+        ...
+
 
 class Watch:
     """Hears the home. `model` may be replaced between two batches; `shadow` scores beside it and alerts nobody."""
@@ -121,6 +125,8 @@ class Watch:
         if self.model is not None:
             verdict = self._verdict(self.model, behavior, row, heard)
             self._unusual |= verdict.unusual
+            if verdict.score is not None:
+                self._store.add_scores({row: verdict.score})
             told = self._told(behavior, verdict, self.model)
             self._publish("behavior", told)
             self.alerts.take(verdict, self.window, told)

@@ -5,6 +5,7 @@ on the behaviors alone, so a batch of them gives what the loop would have asked 
 """
 
 import copy
+from collections.abc import Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -142,6 +143,9 @@ class Alarms:
     def record(self, batch: Items[Entry]) -> list[list[int]]:
         """Keep nothing."""
         return [[] for _ in batch]
+
+    def add_scores(self, _scores: Mapping[int, float]) -> None:
+        """Keep nothing."""
 
 
 class Silent:
