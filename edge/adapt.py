@@ -4,6 +4,7 @@ The first half is edge/synthesis.py. Nothing here touches the fast loop: an outc
 agent swaps it in between two messages.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Items
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 from edge.core import gate
 from edge.core.errors import ArtifactError, GenerationError, RetrainError
 from edge.core.gate import Decision
+from edge.core.hours import by_hour
 from edge.core.prompts import choose
 from edge.core.proposals import woken
-from edge.core.scenes import Scene, possible
+from edge.core.scenes import Scene, possible, valid_runs
 from edge.core.sequences import Sequence
 from edge.core.timing import Timing
 from edge.fit import Fitted, Split
@@ -102,7 +104,11 @@ class SlowLoop(Learning):
         if not kept:
             raise GenerationError(f"no synthetic sequence passed the filters: {synthesis.sieve.reasons()}")
         split, fitted = self.fitted(home, incumbent, target, kept, on_progress=on_progress)
-        report["source"] = {"lived": len(home.sequences), "valid_in_scene": sum(map(len, asdict(split).values()))}
+        report["source"] = {
+            "lived": len(home.sequences),
+            "valid_in_scene": sum(map(len, asdict(split).values())),
+            "by_hour": by_hour(_valid(home, target)),
+        }
         report["retrain"] = fitted.report()
         decision = gate.decide(
             self._measure(incumbent.scorer, incumbent.limits, split, home),
@@ -130,3 +136,9 @@ class SlowLoop(Learning):
         return split, self._fit(
             split, synthetic, vocabulary, home, on_progress=on_progress, free=possible(home.dictionary, target)
         )
+
+
+def _valid(home: Home, target: Scene) -> Iterator[Sequence]:
+    """Yield what of the lived stays valid in a scene, each once."""
+    scene = replace(target, new_device="")
+    return (run for each in home.sequences for run in valid_runs(each, home.dictionary, scene))

@@ -16,6 +16,7 @@ from edge.core.dictionary import Dictionary
 from edge.core.errors import GenerationError, MessageError
 from edge.core.filters import Sieve, impossible, mended, sift, transitions
 from edge.core.grammar import grammar, reasons
+from edge.core.hours import by_hour
 from edge.core.metrics import Foretold
 from edge.core.prompts import Labels, Prompt, Replies
 from edge.core.proposals import Proposal, proposals
@@ -116,7 +117,7 @@ class Synthesis:
         return [reason for reason, _ in told.most_common(MOST_REASONS)]
 
     def report(self) -> dict[str, Any]:
-        """Return the figures of a synthesis, and what the model says it changed."""
+        """Return the figures of a synthesis, what the model says it changed, and when what was kept happens."""
         return {
             "generated": len(self.replies.texts),
             "kept": len(self.sieve.kept),
@@ -124,6 +125,7 @@ class Synthesis:
             "nothing_left": self.emptied,
             "rejected": self.sieve.reasons(),
             "why": self.why(),
+            "by_hour": by_hour(self.sieve.kept),
         }
 
 

@@ -99,6 +99,12 @@ def test_an_adaptation_goes_through_every_step_and_swaps(learned, home, tmp_path
     assert report["retrain"]["engine"] == "onnxruntime"
     assert report["synthetic"]["kept"] >= 30
     assert report["swap"] == {"from": incumbent.slot, "to": outcome.model.slot}
+    real, written = report["source"]["by_hour"], report["synthetic"]["by_hour"]
+    assert sum(real["lamp1"]) == sum(step.device == "lamp1" for each in home.sequences for step in each)
+    assert "heat1" not in real
+    assert "heat1" not in written
+    assert "fan1" not in real
+    assert sum(written["fan1"]) >= 30
     assert "retraining" in told
     fan = [(homes.step(0, 7, 0), homes.step(0, 7, 2), homes.step(0, 7, 3), homes.step(0, 7, 6))]
     assert outcome.model.scorer.scores(fan)[0] < incumbent.scorer.scores(fan)[0]
