@@ -37,14 +37,17 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Say the ve
 def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose")] = False) -> None:
     """Run the agent: hear the home, score, alert, adapt. Ctrl-C stops it cleanly."""
     from edge.agent import Agent  # noqa: PLC0415
+    from edge.lock import alone  # noqa: PLC0415
     from edge.settings import load  # noqa: PLC0415
 
     logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)
-    agent = Agent(load(settings))
+    loaded = load(settings)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    agent.run(stop)
+    with alone(loaded.data.directory):
+        agent = Agent(loaded)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        agent.run(stop)
 
 
 @app.command()

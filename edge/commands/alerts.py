@@ -59,7 +59,7 @@ def explain(
 def mute(
     device: Annotated[str, typer.Argument(help="name or id, or a glob of them; * is everything")],
     settings: SettingsFile,
-    span: Annotated[str, typer.Option("--for", help="how long: 90m, 2h, 1d; 0 ends it")],
+    span: Annotated[str, typer.Option("--for", help="how long: 90m, 2h, 1d; 0 ends it")] = "2h",
 ) -> None:
     """Ask the running agent for no alerts of a device for some time."""
     from edge import listing  # noqa: PLC0415
