@@ -5,7 +5,7 @@ Migrations are edge/schema/NNN_name.sql, append-only: each runs once, whole or n
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -68,6 +68,21 @@ class Database:
         with self._guarded():
             return int(self._connection.execute(statement, values).lastrowid or 0)
 
+    def write_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement of a transaction once for every row of values."""
+        with self._guarded():
+            self._connection.executemany(statement, rows)
+
+    def run(self, script: str) -> None:
+        """Run the statements of a script, as part of a transaction."""
+        for statement in _statements(script):
+            self.write(statement)
+
+    def settle(self) -> None:
+        """Put the log's content into the file and empty the log, as far as nobody else reads meanwhile."""
+        with self._guarded():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is written inside is on disk at the end, or none of it is; one that writes nothing costs nothing."""
@@ -104,8 +119,7 @@ class Database:
         for number in sorted(scripts):
             with self.transaction():
                 if self._version() < number:  # asked inside: another process may have done it
-                    for statement in _statements(scripts[number]):
-                        self.write(statement)
+                    self.run(scripts[number])
                     self.write(f"PRAGMA user_version = {number}")
 
 

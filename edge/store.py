@@ -14,10 +14,12 @@ from edge.core.events import Message
 from edge.core.explanations import parse_explanation
 from edge.core.verdicts import TOLD, Alert
 from edge.database import Database, migrations
+from edge.lock import alone
+from edge.merge import Merged, merge
 from edge.recorder import Recorder
 from edge.scores import Scores
 
-__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Store"]
+__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Merged", "Store"]
 
 FILE = "sceneshift.db"
 _ROWS = 2000  # read at once while iterating
@@ -37,8 +39,9 @@ class Adaptation:
 class Store:
     """The database of one home. Threads may share it; other processes may read the file meanwhile."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, directory: Path) -> None:
         self._database = database
+        self._directory = directory
         self._scores = Scores(database)
         self._recorder = Recorder(database, self._scores)
 
@@ -50,7 +53,7 @@ class Store:
             raise StoreError(f"{path}: nothing has been recorded here yet")
         database = Database.open(path, migrations(), read_only=read_only)
         try:
-            return cls(database)
+            return cls(database, directory)
         except StoreError:
             database.close()
             raise
@@ -79,6 +82,17 @@ class Store:
     def remember(self, devices: Iterable[Device]) -> None:
         """Keep names and classes of devices, new or changed, that have not acted yet."""
         self._recorder.remember(devices)
+
+    def merge(self, behaviors: Iterable[tuple[Behavior, str]], devices: Iterable[Device]) -> Merged:
+        """Take behaviors of the past, each with its device's shown name, into the record, all of them or none.
+
+        Rows are numbered anew in order of time. Raises StoreError, also while an agent lives here.
+        """
+        with alone(self._directory):
+            self._recorder.flush()
+            merged = merge(self._database, behaviors, devices)
+            self._recorder = Recorder(self._database, self._scores)
+            return merged
 
     def states(self) -> dict[tuple[str, str], str]:
         """Return the last value of every (device id, property)."""
