@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from edge.core.devices import KINDS
 from edge.core.errors import MessageError
-from edge.dialects.entities import Act, chosen, described, entity, grouped, told
+from edge.dialects.entities import chosen, described, entity, grouped, told
 from edge.dialects.payloads import LONGEST_NAME, REASONS
+from edge.dialects.properties import Act
 from tests.reading import outcome
 
 

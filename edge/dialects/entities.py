@@ -10,12 +10,11 @@ groups, whose members report the same act. The first state after `unavailable` i
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.dialects.payloads import instant, shortened, word
-from edge.dialects.properties import act
+from edge.dialects.properties import Act, act
 
 STATE = "state"  # the property of an entity's state, whatever its domain
 AWAY = frozenset({"unavailable", "unknown", "none", ""})  # no state: the next one says nothing about when it began
@@ -58,16 +57,6 @@ _ELSE = {  # where neither its class nor its name tells
     "cover": "blind", "switch": "switch", "climate": "thermostat", "fan": "fan", "media_player": "speaker",
     "humidifier": "humidifier", "valve": "water_valve", "remote": "remote", "event": "remote",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What a state says: property and value as in an Event. `at`: when, where the entity itself tells (seconds)."""
-
-    prop: str
-    value: str
-    momentary: bool = False
-    at: float | None = None
 
 
 def entity(domain: str, name: str) -> str:

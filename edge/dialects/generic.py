@@ -8,6 +8,7 @@ from edge.core.errors import MessageError
 from edge.core.events import Event, Message
 from edge.dialects.payloads import LONGEST_NAME, allow, instant, parsed, text, word
 from edge.dialects.properties import ACTS, act, base
+from edge.dialects.topics import Template
 
 DEVICE, PROPERTY = "{device}", "{property}"
 
@@ -26,7 +27,7 @@ class Generic:
         device_key: str = "device",
         exclude: Iterable[str] = (),
     ) -> None:
-        self._levels = topic.split("/")
+        self._template = Template(topic, (DEVICE, PROPERTY))
         self._momentary = momentary
         self._time_key = time_key
         self._value_key = value_key
@@ -36,15 +37,12 @@ class Generic:
 
     def topics(self) -> list[str]:
         """Return the one filter to subscribe to."""
-        return ["/".join("+" if level in (DEVICE, PROPERTY) else level for level in self._levels)]
+        return [self._template.filter()]
 
     def matches(self, topic: str) -> bool:
         """Tell whether a topic fits the template."""
-        levels = topic.split("/")
-        fits = (
-            level == mark or mark in ("+", DEVICE, PROPERTY) for level, mark in zip(levels, self._levels, strict=False)
-        )
-        return len(levels) == len(self._levels) and all(fits)
+        read = self._template.read(topic)
+        return read is not None and not read[1]
 
     def know(self, devices: Iterable[Device]) -> None:
         """Nothing to remember: the topic itself names the device."""
@@ -55,29 +53,27 @@ class Generic:
 
     def events(self, message: Message) -> list[Event]:
         """Return what a message reports; raises MessageError with the reason it reports nothing."""
-        if not self.matches(message.topic):
+        read = self._template.read(message.topic)
+        if read is None or read[1]:
             raise MessageError("unknown topic")
+        placed = read[0]
         said = text(message)
         value = parsed(said) if said[0] in '{["' else said
         fields = value if isinstance(value, dict) else {}
-        named = self._placed(message, DEVICE) or fields.get(self._device_key)
+        named = placed.get(DEVICE) or fields.get(self._device_key)
         if named is None:
             raise MessageError("unknown device")
         device = word(named, LONGEST_NAME)
         allow(self._exclude, device)
         time = instant(fields[self._time_key]) if self._time_key in fields else message.time
-        found = self._found(message, value)
+        found = self._found(placed.get(PROPERTY, ""), value)
         return [
             Event(time, device, device, prop, said, momentary=momentary, live=not message.retained)
             for prop, said, momentary in found
         ]
 
-    def _placed(self, message: Message, mark: str) -> str:
-        return message.topic.split("/")[self._levels.index(mark)] if mark in self._levels else ""
-
-    def _found(self, message: Message, value: Any) -> list[tuple[str, str, bool]]:
+    def _found(self, prop: str, value: Any) -> list[tuple[str, str, bool]]:
         """Return (property, value, momentary) of what is an act; raises MessageError where nothing is."""
-        prop = self._placed(message, PROPERTY)
         if isinstance(value, dict):
             if self._control_key in value:
                 return [("", word(value[self._control_key]), True)]

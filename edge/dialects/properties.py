@@ -1,8 +1,12 @@
 """Which reported properties are something a person does, and in which words. Measurements are not."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
+from edge.core.devices import Device
 from edge.core.errors import MessageError
+from edge.core.events import Event
 from edge.dialects.payloads import word
 
 # What devices call the outcome of an act, or of a person being there.
@@ -42,6 +46,26 @@ _ENDPOINT = re.compile(
     r"_((l|ep|ch|gang|relay|switch|button|channel|endpoint|zone)_?)?(\d{1,2}|left|right|top|bottom|center|middle|main)$"
     r"|(?<=power)\d{1,2}$"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a report says: property and value as in an Event. `at`: when, where the device itself tells (seconds)."""
+
+    prop: str
+    value: str
+    momentary: bool = False
+    at: float | None = None
+
+
+def reported(acts: Iterable[Act], device: Device, time: float, *, live: bool) -> list[Event]:
+    """Return the events of one report; raises MessageError where nothing in it is an act."""
+    events = [
+        Event(time, device.id, device.name, each.prop, each.value, each.momentary, live, device.kind) for each in acts
+    ]
+    if not events:
+        raise MessageError("no behavior property")
+    return events
 
 
 def base(name: str) -> str:

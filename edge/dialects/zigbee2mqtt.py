@@ -11,12 +11,12 @@ from typing import Any
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
+from edge.dialects.guard import believed
 from edge.dialects.payloads import allow, document, instant, parsed, shortened, text, word
 from edge.dialects.properties import ACTS, act, base
 
 GUARD = 5.0  # seconds after the bridge came up in which it re-sends what it had cached, without the retain flag
 LARGEST_LIST = 8 * 1024 * 1024  # bytes; bridge/devices carries every device's whole definition
-_LONGEST_QUEUE = 8 * 86400.0  # seconds; an older `last_seen` is not the time of this message
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _ABOUT = ("availability", "set", "get")  # topics below a device's own that report no act
 _EXPOSED = (
@@ -126,7 +126,7 @@ def _seen(value: object, arrival: float) -> float | None:
         seen = instant(value)
     except MessageError:
         return None
-    return seen if arrival - _LONGEST_QUEUE < seen < arrival + 60 else None
+    return seen if believed(seen, arrival) else None
 
 
 def _list(message: Message) -> list[dict[str, Any]]:
