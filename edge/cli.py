@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from edge import __version__
-from edge.commands import alerts, record
+from edge.commands import alerts, installing, record
 from edge.commands.terminal import SettingsFile, told
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ Llm = Annotated[Path | None, typer.Option("--llm", help="any GGUF language model
 
 
 app.add_typer(alerts.app)
+app.add_typer(installing.app)
 app.add_typer(record.app)
 
 

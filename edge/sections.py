@@ -130,6 +130,9 @@ class Model(Section):
     learn_after_days: float = Field(
         default=14.0, gt=0, description="days of history before the first model and any alert"
     )
+    trusted_keys: Path | None = Field(
+        default=None, description="folder of public keys (`*.pub`) whose bundles of models may be installed"
+    )
 
 
 class Llm(Section):

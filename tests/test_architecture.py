@@ -17,6 +17,8 @@ DOORS = {  # one outside library, one owner
     "llama_cpp": {"edge/workers/engine.py", "edge/workers/sampling.py", "edge/workers/chat.py"},
     "onnxruntime": {"edge/scorer.py", "edge/workers/retrain.py"},
     "amqtt": {"edge/demo/broker.py"},
+    "cryptography": {"edge/trust.py"},
+    "ray": set(),
 }
 
 

@@ -1,5 +1,7 @@
 """The host's commands; what a command needs is imported inside it, so that one command does not wait for another's."""
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,8 @@ from trainer.evaluate.cli import app as evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulate homes, train and export models.")
 app.add_typer(evaluate, name="evaluate")
+keys = typer.Typer(no_args_is_help=True, help="The keys that bundles are signed with.")
+app.add_typer(keys, name="keys")
 
 
 @app.command("simulate")
@@ -66,3 +70,48 @@ def export_detector(
         raise typer.Exit(1) from error
     worst = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
     typer.echo(f"{out}: {manifest.parameters} parameters; greatest differences from torch: {worst}")
+
+
+@app.command("bundle")
+def bundle(  # noqa: PLR0917  # a command's options are its arguments
+    key: Annotated[Path, typer.Option(help="Key to sign with; `keys new` makes one.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    detector: Annotated[Path | None, typer.Option(help="Folder of the compact network.")] = None,
+    behavior_lm: Annotated[Path | None, typer.Option("--behavior-lm", help="Folder of the language model.")] = None,
+    created: Annotated[float | None, typer.Option(help="Seconds since the epoch; by default now.")] = None,
+    expires: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day (UTC) from which no hub installs it.")
+    ] = None,
+) -> None:
+    """Pack models into one signed file for hubs: `sceneshift install FILE`."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.bundle import pack, signing_key  # noqa: PLC0415
+
+    folders = [folder for folder in (detector, behavior_lm) if folder is not None]
+    until = None if expires is None else expires.replace(tzinfo=UTC).timestamp()
+    try:
+        manifest = pack(folders, signing_key(key), out, created=created or time.time(), expires=until)
+    except (EdgeError, OSError) as error:
+        typer.echo(f"not packed: {error}", err=True)
+        raise typer.Exit(1) from error
+    held = ", ".join(f"{model.name} {model.version}" for model in manifest.models)
+    typer.echo(f"{out}: {held}; {out.stat().st_size} bytes")
+
+
+@keys.callback()
+def _keys() -> None:
+    """Make the keys that bundles are signed with."""
+
+
+@keys.command("new")
+def new(folder: Annotated[Path, typer.Argument(help="Folder to write the two files into.")]) -> None:
+    """Make a key to sign with and the public one that hubs trust."""
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.bundle import new_keys  # noqa: PLC0415
+
+    try:
+        secret, public = new_keys(folder)
+    except EdgeError as error:
+        typer.echo(f"no key made: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{secret}: signs; keep it, and keep it secret\n{public}: for the hubs, in their model.trusted_keys")

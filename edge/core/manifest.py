@@ -1,20 +1,23 @@
 """What a model says about itself: the shipped model's manifest and a slot's. Anything malformed is an ArtifactError."""
 
+import json
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
 
 from edge.core.calibration import Limits
 from edge.core.errors import ArtifactError
-from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST, Vocabulary
+from edge.core.sequences import DAYS, DURATIONS, LENGTH
+from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST, TIME_ROWS, Vocabulary
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]
 SlotName = Annotated[str, Field(pattern=r"^\d{4,}(-[a-z0-9]+)*$")]
+CONTRACT = 1  # what the graphs take and give, and what it means; another number where a hub must be told
 
 
-class _Manifest(BaseModel):
+class Document(BaseModel):
     """JSON on one side, frozen typed values on the other."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -34,7 +37,7 @@ class _Manifest(BaseModel):
         return self.model_dump_json(indent=1)
 
 
-class NetworkSizes(_Manifest):
+class NetworkSizes(Document):
     """The shape of the compact network, fixed in its graphs."""
 
     width: PositiveInt
@@ -49,7 +52,7 @@ class NetworkSizes(_Manifest):
     durations: PositiveInt
 
 
-class ModelManifest(_Manifest):
+class ModelManifest(Document):
     """A shipped model: graphs and initial parameters, nothing of any home. `files`: sha256 by file name."""
 
     name: str
@@ -60,8 +63,43 @@ class ModelManifest(_Manifest):
     opset: PositiveInt
     seed: int
 
+    def misfits(self) -> list[str]:
+        """Return the sizes that sequences and vocabularies do not have here, in words; none where it fits."""
+        here = {
+            "length": LENGTH, "days": DAYS + 1, "times": TIME_ROWS, "devices": DEVICE_ROWS, "controls": CONTROL_ROWS,
+            "durations": DURATIONS,
+        }  # fmt: skip
+        return [
+            f"{getattr(self.network, name)} {name}, not {size}"
+            for name, size in here.items()
+            if getattr(self.network, name) != size
+        ]
 
-class SlotManifest(_Manifest):
+
+class Described(NamedTuple):
+    """What the manifest of any model says, the detector's or a language model's: `files`: sha256 by file name."""
+
+    name: str
+    version: int
+    files: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Described":
+        """Read name, version and files of a manifest, whatever else it holds; raises ArtifactError."""
+        try:
+            document: Any = json.loads(text)
+            files = {
+                name: file if isinstance(file, str) else file["sha256"] for name, file in document["files"].items()
+            }
+            found = cls(document["name"], document["version"], files)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ArtifactError("a model's manifest.json cannot be read") from error
+        if not (isinstance(found.name, str) and isinstance(found.version, int) and found.version > 0):
+            raise ArtifactError("a model's manifest.json gives no name or version")
+        return found
+
+
+class SlotManifest(Document):
     """A model of one home for one scene. `Slots.write` fills in `name` and `sha256` (of parameters.npy).
 
     `created`: seconds since the epoch; `limits`: what a sequence may surprise by; `seconds`: what training took.
