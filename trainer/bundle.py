@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from edge import __version__
+import edge
 from edge.core.bundle import (
     END,
     FORMAT,
@@ -81,7 +81,7 @@ def pack(
         manifest = BundleManifest(
             format=FORMAT,
             contract=CONTRACT,
-            sceneshift=__version__,
+            sceneshift=edge.__version__,
             created=created,
             expires=expires,
             models=models,
