@@ -1,5 +1,6 @@
 """The commands. Each imports what it needs when it runs, so that `--help` is instant."""
 
+import contextlib
 import json
 import logging
 import signal
@@ -40,6 +41,7 @@ def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose
     from edge.agent import Agent  # noqa: PLC0415
     from edge.lock import alone  # noqa: PLC0415
     from edge.settings import load  # noqa: PLC0415
+    from edge.web.server import serve  # noqa: PLC0415
 
     logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)
     loaded = load(settings)
@@ -48,7 +50,9 @@ def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose
         agent = Agent(loaded)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        agent.run(stop)
+        with contextlib.closing(serve(agent, loaded.web, settings)) as page:
+            typer.echo(page.told)
+            agent.run(stop)
 
 
 @app.command()

@@ -1,0 +1,20 @@
+"""The pages: where each is, which template it has, and the view that fills it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.web import today
+from edge.web.visits import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `name`: of its template and of its strings (`page.NAME`); `menu`: whether the navigation shows it."""
+
+    path: str
+    name: str
+    view: Callable[[Visit], object]
+    menu: bool = True
+
+
+PAGES = (Page("/", "today", today.view),)
