@@ -19,7 +19,7 @@ from edge.core.scenes import Scene, possible, valid_runs
 from edge.core.sequences import Sequence
 from edge.core.timing import Timing
 from edge.fit import Fitted, Split
-from edge.learning import Learning, Model, Outcome, Plan, a_day, model_of
+from edge.learning import Learning, Model, Outcome, Plan, a_day
 from edge.synthesis import Home, Progress, Writing, synthesize
 
 __all__ = ["Model", "Outcome", "Plan", "SlowLoop"]
@@ -57,7 +57,7 @@ class SlowLoop(Learning):
         name = self._store(fitted, str(target), "adapted", decision.candidate, now)
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot, "to": name}
-        return Outcome(model_of(name, str(target), fitted, now), report, fitted.held, a_day(home), trial=True)
+        return Outcome(self._at_work(name, str(target), fitted, now), report, fitted.held, a_day(home), trial=True)
 
     def _reuse(self, incumbent: Model, target: Scene) -> Outcome | None:
         """Return the model a scene was lived with before, None where it is new."""

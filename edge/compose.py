@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from edge.core.phrases import Phrases
 from edge.core.quiet import Quiet
 from edge.core.vocabulary import Vocabulary
 from edge.generator import Generator, Limits
+from edge.learning import Base
+from edge.models import Models
 from edge.retrainer import retrain
 from edge.scorer import Scorer
 from edge.sections import Llm
@@ -29,13 +31,12 @@ from edge.slots import Slots, shipped, verify_model
 
 def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: Plan | None = None) -> SlowLoop:
     """Build the slow loop on the base model; raises ArtifactError where that is missing or corrupt."""
-    directory = settings.model.directory or shipped("detector")
-    base = verify_model(directory)
+    models = Models.beside(settings.data.directory)
+    directory = settings.model.directory or models.used("detector")
 
-    def scorer_of(parameters: NDArray[np.float32], vocabulary: Vocabulary) -> Scorer:
-        scorer = Scorer(directory, parameters, vocabulary, settings.model.threads)
-        scorer.probe()
-        return scorer
+    @cache
+    def earlier(name: str, version: int) -> Base:
+        return _base(models.version(name, version), settings.model.threads)
 
     training = partial(
         retrain,
@@ -47,7 +48,21 @@ def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: P
         cancel=cancel,
     )
     wanted = plan or Plan(count=settings.llm.count, alarms_per_week=settings.model.alarms_per_week)
-    return SlowLoop(slots, training, scorer_of, (base.name, base.version), wanted, layout=_layout(directory))
+    return SlowLoop(slots, training, _base(directory, settings.model.threads), wanted, earlier)
+
+
+def _base(directory: Path, threads: int) -> Base:
+    """Return a verified model to learn on, or whose slots are opened; raises ArtifactError."""
+    manifest = verify_model(directory)
+    if wrong := manifest.misfits():
+        raise ArtifactError(f"the graphs in {directory} do not fit this version: {', '.join(wrong)}")
+
+    def scorer_of(parameters: NDArray[np.float32], vocabulary: Vocabulary) -> Scorer:
+        scorer = Scorer(directory, parameters, vocabulary, threads)
+        scorer.probe()
+        return scorer
+
+    return Base(manifest.name, manifest.version, scorer_of, _layout(directory))
 
 
 def _layout(directory: Path) -> Layout | None:
@@ -59,21 +74,24 @@ def _layout(directory: Path) -> Layout | None:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
-def writer(llm: Llm, states: Path) -> Generator:
-    """Return the language model at work: the user's own file, or the shipped one; `states`: where it keeps prompts."""
+def writer(llm: Llm, states: Path, models: Models | None = None) -> Generator:
+    """Return the language model at work: the user's own file, or the one in use; `states`: where it keeps prompts."""
     limits = Limits(seconds=llm.seconds, memory_mb=llm.memory_mb)
-    return Generator(llm.file or language_model(), limits, states=states)
+    return Generator(llm.file or language_model(models), limits, states=states)
 
 
-def language_model() -> Path:
-    """Return the shipped language model's file, the most precise one; raises ArtifactError where none is whole."""
-    folder = shipped("behavior-lm")
+def language_model(models: Models | None = None) -> Path:
+    """Return the file of the language model in use, the most precise one; raises ArtifactError where none is whole.
+
+    Without `models`, the one that ships.
+    """
+    folder = models.used("behavior-lm") if models else shipped("behavior-lm")
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
         file = folder / str(max(files))  # q8_0 stands behind q4_k_m
         whole = hashlib.sha256(file.read_bytes()).hexdigest() == files[file.name]["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"the shipped language model cannot be read: {error}") from error
+        raise ArtifactError(f"the language model in {folder} cannot be read: {error}") from error
     if not whole:
         raise ArtifactError(f"{file.name} is not the file its manifest describes")
     return file

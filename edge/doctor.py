@@ -13,9 +13,10 @@ from pathlib import Path
 from edge import compose
 from edge.core.errors import ArtifactError
 from edge.core.events import CLOCK_SET
+from edge.models import Models
 from edge.mqtt import Session
 from edge.settings import Settings
-from edge.slots import shipped, verify_model
+from edge.slots import verify_model
 
 FREE = 500 * 1024 * 1024  # bytes; a year of history, four slots and a language model
 _UNSYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
@@ -65,9 +66,10 @@ def broker(settings: Settings, wait: float) -> Check:
 def model(settings: Settings) -> Check:
     """Read and verify the base model."""
     try:
-        found = verify_model(settings.model.directory or shipped("detector"))
+        found = verify_model(settings.model.directory or Models.beside(settings.data.directory).used("detector"))
     except ArtifactError as error:
-        return Check("model", False, str(error), "pip install --force-reinstall --no-deps sceneshift")
+        mend = "install its bundle again (`sceneshift install`), or pip install --force-reinstall --no-deps sceneshift"
+        return Check("model", False, str(error), mend)
     return Check("model", True, f"{found.name} {found.version}")
 
 
@@ -81,7 +83,7 @@ def language_model_package() -> Check:
 def language_model(settings: Settings) -> Check:
     """Look for the language model's file; a GGUF begins with its name."""
     try:
-        file = settings.llm.file or compose.language_model()
+        file = settings.llm.file or compose.language_model(Models.beside(settings.data.directory))
         with file.open("rb") as opened:
             gguf = opened.read(4) == b"GGUF"
     except (ArtifactError, OSError) as error:

@@ -4,6 +4,7 @@ What learns and what adapts (edge/adapt.py) hand over an outcome; the agent swap
 """
 
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -51,11 +52,25 @@ class Slotting(Protocol):
 
 
 @dataclass(frozen=True)
+class Base:
+    """A model that ships, or was installed: what opens scorers on its graphs, and where what lies in its parameters.
+
+    Without a layout, a device that joins is unknown until the next fit.
+    """
+
+    name: str
+    version: int
+    scorer_of: ScorerOf
+    layout: Layout | None = None
+
+
+@dataclass(frozen=True)
 class Model:
     """A model at work: its slot, what scores with it, the limits beyond which it alarms, and when it learned.
 
     `created`: seconds since the epoch; what was lived after it, it was never trained on. `lent`: nats by which its
-    limit of what is higher because devices that joined share the probability of their class.
+    limit of what is higher because devices that joined share the probability of their class. `base`: name and version
+    of the model it was learned on, whose graphs it runs for good.
     """
 
     slot: str
@@ -64,6 +79,7 @@ class Model:
     limits: Limits
     created: float = 0.0
     lent: float = 0.0
+    base: tuple[str, int] = ("", 0)
 
 
 @dataclass(frozen=True)
@@ -97,35 +113,38 @@ class Learning:
     """Learns a model and opens those that were learned, with the tools it is handed."""
 
     def __init__(
-        self,
-        slots: Slotting,
-        retrain: Retraining,
-        scorer_of: ScorerOf,
-        base: tuple[str, int],
-        plan: Plan,
-        *,
-        layout: Layout | None = None,
+        self, slots: Slotting, retrain: Retraining, base: Base, plan: Plan, earlier: Callable[[str, int], Base]
     ) -> None:
-        """Take the tools; `base` is name and version of the shipped model whose graphs everything here runs.
+        """Take the tools; `base`: what is learned on from now on.
 
-        `layout`: where what lies in its parameters; without it, a device that joins is unknown until the next fit.
+        `earlier`: another one by name and version, for slots learned on it; raises ArtifactError where it is not here.
         """
         self._slots = slots
         self._retrain = retrain
-        self._scorer_of = scorer_of
         self._base = base
+        self._earlier = earlier
         self.plan = plan
-        self._layout = layout
 
     def reseed(self, seed: int) -> None:
         """Draw everything from another seed from now on."""
         self.plan = replace(self.plan, seed=seed)
 
     def open(self, name: str) -> Model:
-        """Load a slot; raises ArtifactError where it is not healthy."""
+        """Load a slot, on the graphs it was learned on; raises ArtifactError where it or they are not healthy."""
         manifest, parameters = self._slots.load(name)
-        scorer = self._scorer_of(parameters, manifest.vocabulary)
-        return Model(name, manifest.scene, scorer, manifest.limits, manifest.created)
+        base = self._base_of(manifest)
+        scorer = base.scorer_of(parameters, manifest.vocabulary)
+        learned_on = (base.name, base.version)
+        return Model(name, manifest.scene, scorer, manifest.limits, manifest.created, base=learned_on)
+
+    def outgrown(self, model: Model) -> bool:
+        """Tell whether a model was learned on another base than what is learned on now."""
+        return model.base != (self._base.name, self._base.version)
+
+    def _base_of(self, manifest: SlotManifest) -> Base:
+        """Return what a slot was learned on: its parameters mean nothing to other graphs."""
+        wanted = (manifest.model, manifest.model_version)
+        return self._base if wanted == (self._base.name, self._base.version) else self._earlier(*wanted)
 
     def joined(self, model: Model, dictionary: Dictionary) -> Model:
         """Return the model with the dictionary's devices that its slot does not name, each as its class is.
@@ -133,9 +152,10 @@ class Learning:
         So what joins is scored as its like until it is learned; what is like nothing there stays unknown. Raises
         ArtifactError where the slot is corrupt.
         """
-        if self._layout is None:
-            return model
         manifest, parameters = self._slots.load(model.slot)
+        base = self._base_of(manifest)
+        if base.layout is None:
+            return model
         new = joining(dictionary, manifest.vocabulary)
         try:
             after = manifest.vocabulary.grown(new)
@@ -143,10 +163,10 @@ class Learning:
             return model  # no room: the next fit says so
         if set(after.controls) <= set(model.scorer.vocabulary.controls):
             return model
-        grown = grown_parameters(parameters, self._layout, manifest.vocabulary, after, dictionary.kind)
+        grown = grown_parameters(parameters, base.layout, manifest.vocabulary, after, dictionary.kind)
         cost = lent(dict(new), manifest.vocabulary, dictionary.kind)
         limits = replace(model.limits, what=model.limits.what - model.lent + cost)
-        return replace(model, scorer=self._scorer_of(grown, after), limits=limits, lent=cost)
+        return replace(model, scorer=base.scorer_of(grown, after), limits=limits, lent=cost)
 
     def learn(
         self, home: Home, scene: Scene, now: float, incumbent: Model | None = None, on_progress: Progress | None = None
@@ -178,7 +198,12 @@ class Learning:
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot if incumbent else None, "to": name}
         untold = incumbent is not None and metrics.normals < gate.MIN_HELD_OUT
-        return Outcome(model_of(name, str(scene), fitted, now), report, fitted.held, a_day(home), untold)
+        return Outcome(self._at_work(name, str(scene), fitted, now), report, fitted.held, a_day(home), untold)
+
+    def _at_work(self, name: str, scene: str, fitted: Fitted, now: float) -> Model:
+        """Return a fitted candidate as the model of its slot."""
+        base = (self._base.name, self._base.version)
+        return Model(name, scene, fitted.scorer, fitted.limits, now, base=base)
 
     def _settled(self, fitted: Fitted, split: Split) -> Fitted:
         """Return it with limits by everything held out: what the gate has measured on, it measured on once."""
@@ -196,7 +221,7 @@ class Learning:
         free: Items[Pair] = (),
     ) -> Fitted:
         alpha = alpha_for(self.plan.alarms_per_week, 7 * a_day(home))
-        layout = self._layout
+        layout = self._base.layout
 
         def settle(flat: NDArray[np.float32], vocabulary: Vocabulary, counts: Counter[Pair]) -> NDArray[np.float32]:
             return flat if layout is None else young_parameters(flat, layout, vocabulary, counts, home.dictionary.kind)
@@ -208,7 +233,7 @@ class Learning:
                 vocabulary,
                 alpha,
                 retrain=self._retrain,
-                scorer_of=self._scorer_of,
+                scorer_of=self._base.scorer_of,
                 seed=self.plan.seed,
                 possible=free,
                 settle=settle,
@@ -224,12 +249,11 @@ class Learning:
         return measure(normal, odd, UNUSUAL, scorer.foretold(split.measure).nats)
 
     def _store(self, fitted: Fitted, scene: str, origin: Any, metrics: Metrics, now: float) -> str:
-        name, version = self._base
         manifest = SlotManifest(
             scene=scene,
             created=now,
-            model=name,
-            model_version=version,
+            model=self._base.name,
+            model_version=self._base.version,
             vocabulary=fitted.scorer.vocabulary,
             limits=fitted.limits,
             metrics={key: float(value) for key, value in asdict(metrics).items() if np.isfinite(value)},
@@ -243,8 +267,3 @@ class Learning:
 def a_day(home: Home) -> float:
     """Return how many sequences a home lives in a day."""
     return len(home.sequences) / max(7 * home.weeks, 1.0)
-
-
-def model_of(name: str, scene: str, fitted: Fitted, now: float) -> Model:
-    """Return a fitted candidate as a model at work."""
-    return Model(name, scene, fitted.scorer, fitted.limits, now)
