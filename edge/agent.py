@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from edge import compose, notify
+from edge import __version__, compose, notify, standing
 from edge.alerts import BEGUN
 from edge.core.behaviors import Entry
 from edge.core.devices import Device
@@ -18,6 +18,7 @@ from edge.core.errors import MessageError, SettingsError
 from edge.core.events import Message
 from edge.core.habits import MOST
 from edge.dialects import Dialects, dialect
+from edge.homeassistant import HomeAssistant
 from edge.jobs import Jobs
 from edge.mqtt import Session
 from edge.requests import Request, Requests
@@ -27,6 +28,7 @@ from edge.synthesis import Progress
 from edge.watch import Watch
 
 BATCH = 200  # messages in one commit, at most: what the broker may have under way
+HEEDED = {"mute", "feedback", "mode", "alarms", "alerts"}  # requests done at once
 TICK = 1.0  # seconds between two looks at what is not urgent
 BEAT = 300.0  # seconds between two signs of life on disk: seldom, for an SD card's sake
 
@@ -46,6 +48,8 @@ class Agent:
         zone = settings.home.zone
         self.watch = Watch(self.store, self.session.acknowledge, self.publish, self._sources, zone, alerts=alerts)
         self.jobs = Jobs(settings, self.store, self.watch, self, on_progress)
+        self.home_assistant = HomeAssistant(settings, self.store, self.session.publish)
+        self._connected = threading.Event()  # set by the broker's thread, heeded by the loop's
         self.watch.states.values = self.store.states()
         self.watch.devices.update({device.id: device for device in self.store.devices()})
         self.watch.devices.update(self.jobs.known.devices)
@@ -60,9 +64,9 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Hear, score and adapt until `stop` is set; raises StoreError when the disk gives up."""
-        topics = [*self._sources.topics(), *self.requests.topics(), *self.jobs.scenery.topics()]
-        self.session.on_connect.append(self.announce)
-        self.session.subscribe(topics)
+        ours = (self.requests, self.jobs.scenery, self.home_assistant)
+        self.session.on_connect.append(self._connected.set)
+        self.session.subscribe([*self._sources.topics(), *(topic for each in ours for topic in each.topics())])
         self.session.open()
         try:
             due = beat = 0.0
@@ -70,6 +74,7 @@ class Agent:
             while not stop.is_set():
                 self._hear()
                 self._heed_asked()
+                self._introduce()
                 if not ready and self.session.connected:
                     ready = True
                     notify.ready()
@@ -80,6 +85,7 @@ class Agent:
                     self._glance()
                 if time.monotonic() >= beat:
                     beat = time.monotonic() + BEAT
+                    self.announce()
                     self.store.set_fact("heartbeat", {"time": round(time.time()), **self.status()})
         finally:
             notify.stopping()
@@ -95,6 +101,7 @@ class Agent:
 
     def publish(self, topic: str, body: Mapping[str, Any], *, retain: bool = False) -> None:
         """Publish JSON under our prefix; whoever listens in this process hears it too."""
+        self.home_assistant.hear_published(topic, body, self.watch.alerts)
         for listener in self.on_publish:
             listener(topic, body)
         self.session.publish(f"{self.settings.broker.prefix}/{topic}", json.dumps(body), retain=retain)
@@ -126,7 +133,8 @@ class Agent:
             return
         asked = [message for message in messages if self.requests.concerns(message)]
         told = [message for message in messages if self.jobs.scenery.concerns(message)]
-        ours = [*told, *asked]
+        around = [message for message in messages if self.home_assistant.concerns(message)]
+        ours = [*told, *around, *asked]
         self.watch.handle([message for message in messages if message not in ours])
         if (described := self._sources.described()) != self._described:
             self._described = described
@@ -134,6 +142,8 @@ class Agent:
             self.watch.devices.update({device.id: device for device in described})
         for message in told:
             self.jobs.scenery.hear(message)
+        for message in around:
+            self.home_assistant.hear(message)
         for message in asked:
             self._obey(message)
         self.session.acknowledge(ours)
@@ -147,9 +157,19 @@ class Agent:
         except SettingsError as error:
             self.answer(self.requests.what(message), {}, error=str(error))
 
+    def _introduce(self) -> None:
+        """Tell all there is to know where the broker has just connected us, or Home Assistant has just started."""
+        if self._connected.is_set() or self.home_assistant.born():
+            self._connected.clear()
+            self.home_assistant.forget_sent()
+            self.announce()
+
     def _glance(self) -> None:
         """Keep the status for other threads; tell how far a job is whenever that has changed."""
-        self.snapshot = self.status()
+        told, self.snapshot = self.snapshot, self.status()
+        moved = self.session.connected and self.home_assistant.tick()
+        if moved or told["training"] != self.snapshot["training"]:
+            self.announce()
         if (progress := self.snapshot["progress"]) != self._progress:
             self._progress = progress
             self.publish("progress", progress or {})
@@ -161,23 +181,36 @@ class Agent:
 
     def _do(self, request: Request, now: float) -> None:
         """Do what is asked, at once or as a job; `now` by the wall clock."""
-        if request.what in {"mute", "feedback"}:
-            self._heed(request, now)
-        else:
+        if request.what not in HEEDED:
             self.jobs.ask(request)
-
-    def _heed(self, request: Request, now: float) -> None:
-        """Keep what a person says of alerts; `now` by the wall clock."""
-        alerts, data, wrong = self.watch.alerts, {}, ""
+            return
+        data, wrong = {}, ""
         try:
-            if request.what == "mute":
-                data = alerts.mute(request.device, request.minutes, now)
-            else:
-                data = alerts.feedback(request.alert, request.verdict)
+            data = self._heed(request, now)
         except SettingsError as error:
             wrong = str(error)
-        self.answer(request.what, data, error=wrong, transaction=request.transaction)
         self.announce()
+        if request.what == "mode" and not wrong:
+            self.jobs.ask(request)
+        else:
+            self.answer(request.what, data, error=wrong, transaction=request.transaction)
+
+    def _heed(self, request: Request, now: float) -> dict[str, Any]:
+        """Keep what a person says of alerts or chooses, and return what holds; raises SettingsError."""
+        alerts, choices = self.watch.alerts, self.jobs.choices
+        match request.what:
+            case "mute":
+                return alerts.mute(request.device, request.minutes, now)
+            case "feedback":
+                return alerts.feedback(request.alert, request.verdict)
+            case "alarms":
+                choices.choose_alarms(request.number)
+            case "alerts":
+                choices.choose_alerts(on=request.on)
+            case _:
+                choices.choose_mode(request.mode)
+        self.jobs.heed_choices()
+        return choices.status()
 
     def answer(self, what: str, data: Mapping[str, Any], *, error: str = "", transaction: str = "") -> None:
         """Answer a request to who asked: a thread of this process, or over MQTT."""
@@ -189,22 +222,40 @@ class Agent:
         self.session.publish(*self.requests.answer(what, data, error=error, transaction=transaction))
 
     def announce(self) -> None:
-        """Tell what the agent is doing, retained; called at every connection and change."""
-        prefix = self.settings.broker.prefix
+        """Tell what the agent is doing, retained; called at every connection and change.
+
+        What Home Assistant discovers comes first, then that we are there, then every state.
+        """
         self.snapshot = self.status()
+        choices, scene = self.jobs.choices, str(self.jobs.scenery.scene)
+        if self.session.connected:
+            self.home_assistant.discover(scene, choices.alarms_per_week)
+            self.session.publish(self.session.availability_topic, "online", retain=True)
         self.publish("state", self.snapshot, retain=True)
-        self.session.publish(f"{prefix}/scene/state", str(self.jobs.scenery.scene), retain=True)
-        until = self.watch.alerts.suspended_until(time.time())
-        self.session.publish(f"{prefix}/notifications/suspended", str(until), retain=True)
+        states = {
+            "scene/state": scene,
+            "mode/state": choices.mode,
+            "alarms_per_week/state": f"{choices.alarms_per_week:g}",
+            "alerts/state": "ON" if choices.alerts else "OFF",
+            "notifications/suspended": str(self.watch.alerts.suspended_until(time.time())),
+        }
+        for topic, text in states.items():
+            self.session.publish(f"{self.settings.broker.prefix}/{topic}", text, retain=True)
+        self.home_assistant.tell()
 
     def status(self) -> dict[str, Any]:
         """Return what the agent is doing."""
-        model = self.watch.model
+        model, now = self.watch.model, self.jobs.now()
+        days = standing.days(self.store, model.created if model else None, now)
         return {
+            "version": __version__,
             "slot": model.slot if model else None,
             "scene": str(self.jobs.scenery.scene),
             "scores": model is not None,
             "judged": self.watch.scored,
+            "days": {**days, "needed": self.settings.model.learn_after_days},
+            "false_alarms": standing.false_alarms(self.store, now),
+            **self.jobs.choices.status(),
             **self.jobs.status(),
-            **self.watch.alerts.status(time.time(), self.jobs.now()),
+            **self.watch.alerts.status(time.time(), now),
         }

@@ -73,11 +73,12 @@ class Alerts:
         """Take what it works with; `quiet` and `phrases` by the settings, else their defaults."""
         self._store = store
         self._publish = publish
-        self._phrases = phrases or Phrases()
+        self.phrases = phrases or Phrases()
         self.quiet = quiet or Quiet()
         self.habits = Habits(zone)
         self.devices: dict[str, Device] = {}
         self.shadow_mode = ""
+        self.newest = 0  # the number of the alert that was told last
         self.kept_quiet: Counter[str] = Counter()  # unusual or excluded behaviors nobody was told of, by reason
         self._run = float("-inf")  # when the run of behaviors began
         self._muted: set[str] = set()  # devices a mute met in it
@@ -139,7 +140,7 @@ class Alerts:
             return Verdict(score)
         why = self._oddest.why
         reason = self._reason(why.device, window, behavior.time, heard)
-        return Verdict(score, reason, why, self._phrases.sentence(why))
+        return Verdict(score, reason, why, self.phrases.sentence(why))
 
     def unjudged(self) -> Verdict:
         """Return the verdict on an excluded device's behavior."""
@@ -160,6 +161,7 @@ class Alerts:
             alert = Alert(time, self._oddest.row, verdict.score, UNUSUAL, verdict.sentence, state, explanation=why)
             number = self._store.add_alert(alert)
             if verdict.alert:
+                self.newest = number
                 self.quiet.charge(why.device, time)
                 what = {"t": why.time, "device": why.device, "control": why.control, "explanation": why.as_json()}
                 self._publish("alert", {"alert": number, "sentence": verdict.sentence, **told, **what})
@@ -171,6 +173,8 @@ class Alerts:
         self.quiet.take_up(self._store.fact(MUTES, {}), now)
         begun = set()
         for alert in alerts:
+            if alert.state in TOLD:
+                self.newest = max(self.newest, alert.id)
             if alert.state in TOLD and alert.explanation is not None:
                 self.quiet.charge(alert.explanation.device, alert.time)
             if alert.state in BEGUN and alert.behavior is not None:
@@ -196,11 +200,12 @@ class Alerts:
         return {"mutes": held}
 
     def feedback(self, number: int, said: str) -> dict[str, Any]:
-        """Keep what a person says of an alert: it acts on the next fit. Raises SettingsError."""
+        """Keep what a person says of an alert, 0: of the newest told: it acts on the next fit. Raises SettingsError."""
+        number = number or self.newest
         if said not in FEEDBACK:
             raise SettingsError(f"feedback needs a verdict: {' or '.join(FEEDBACK)}")
         if not self._store.mark_alert(number, said):
-            raise SettingsError(f"there is no alert {number}")
+            raise SettingsError(f"there is no alert {number}" if number else "there is no alert yet to say that of")
         return {"alert": number, "verdict": said}
 
     def suspended_until(self, now: float) -> int:
@@ -211,6 +216,7 @@ class Alerts:
         """Return why there may be nothing to show. `now`: wall clock, `time`: the home's."""
         return {
             "shadow_mode": self.shadow_mode,
+            "silent": self.quiet.silent,
             "mutes": {each.glob: round(each.until) for each in self.quiet.mutes(now)},
             "excluded": list(self.quiet.exclude),
             "budget": {"told": self.quiet.spent(time), "of": self.quiet.budget},
@@ -222,6 +228,9 @@ class Alerts:
         if device in self._muted or self.quiet.muted(self.device(device), heard):
             self._muted.add(device)
             return MUTED
+        if self.quiet.silent:
+            self._muted.add(device)
+            return self.quiet.silent
         if window.alarmed:
             return SAME_SEQUENCE
         return SHADOW if self.shadow_mode else self.quiet.held(device, time)

@@ -4,11 +4,12 @@ Slots are never changed once written: what was held out of a slot's training, an
 beside it, written whole in one transaction. Where such a fact is lost or corrupt, the slot's own limits hold.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any
 
-from edge.core.calibration import PARTS, Limits
+from edge.core.calibration import PARTS, Limits, alpha_for
 from edge.core.errors import EdgeError
 from edge.core.recalibration import Held, censored, needed, refitted
 from edge.history import Lived
@@ -30,6 +31,7 @@ class Calibrator:
     def __init__(self, facts: Facts) -> None:
         """Take up what was kept."""
         self._facts = facts
+        self.wanted: float | None = None  # false alarms a week, None: as many as a model was fitted for
 
     def keep(self, outcome: Outcome, slots: Collection[str]) -> Model:
         """Keep what a new model's limits were fitted on, and return it with the limits it had last, if it had any.
@@ -63,9 +65,18 @@ class Calibrator:
         surprise = model.scorer.surprise(lived.sequences)
         cut = [censored(*each, model.limits) for each in zip(surprise, lived.known, strict=True)]
         try:
-            return refitted(held, cut, model.limits)
+            return refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
         except EdgeError:
             return None
+
+    def alpha(self, model: Model) -> float:
+        """Return the share of sequences that may alarm, for as many alarms as are wanted in this home."""
+        a_day = self._a_day(model)
+        return model.limits.alpha if self.wanted is None or a_day is None else alpha_for(self.wanted, 7 * a_day)
+
+    def outdated(self, model: Model) -> bool:
+        """Tell whether its limits are for another number of alarms than is wanted now."""
+        return not math.isclose(self.alpha(model), model.limits.alpha, rel_tol=1e-6)
 
     def hold(self, model: Model, limits: Limits) -> Model:
         """Return the model with limits from now on, over restarts."""
@@ -89,9 +100,13 @@ class Calibrator:
 
     def _days(self, model: Model) -> float:
         """Return on how many days of the home's usual life the limits were fitted."""
-        a_day = self._kept(_SLOTS).get(model.slot, {}).get("a_day")
-        known = isinstance(a_day, int | float) and a_day > 0
-        return float(model.limits.n / a_day if known else 7 * model.limits.n * model.limits.alpha)
+        a_day = self._a_day(model)
+        return model.limits.n / a_day if a_day is not None else 7 * model.limits.n * model.limits.alpha
+
+    def _a_day(self, model: Model) -> float | None:
+        """Return how many sequences the home lived in a day when the model learned, None where that is lost."""
+        kept = self._kept(_SLOTS).get(model.slot, {}).get("a_day")
+        return float(kept) if isinstance(kept, int | float) and kept > 0 else None
 
     def _kept(self, key: str) -> dict[str, Any]:
         kept = self._facts.fact(key, {})

@@ -29,6 +29,7 @@ class Incumbent:
         self.problem = ""  # why nothing is scored, "" while all is well
         self.calibrating: dict[str, Any] | None = None  # how far the phase without alerts is, None once it is over
         self._store = store
+        self._refitted: tuple[str, float] | None = None  # the slot and share of alarms that a refit was asked for last
         self._strange: set[Device] = set()  # devices that are like nothing the model names
         watch.meet = self.join
 
@@ -76,6 +77,14 @@ class Incumbent:
         if self.watch.model is not None and limits is not None:
             self.watch.model = self.calibrator.hold(self.watch.model, limits)
         self.judge()
+
+    def outdated(self) -> bool:
+        """Tell, once for a model and a wanted number of alarms, that its limits are for another number."""
+        model = self.watch.model
+        if model is None or not self.calibrator.outdated(model):
+            return False
+        asked, self._refitted = self._refitted, (model.slot, self.calibrator.alpha(model))
+        return asked != self._refitted
 
     def judge(self) -> None:
         """Tell nobody anything while the limits were seen on too few days."""

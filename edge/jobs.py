@@ -5,17 +5,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 from edge import compose
 from edge.adapt import Model, Outcome, SlowLoop
+from edge.choices import Choices
 from edge.core.dictionary import Dictionary
 from edge.core.errors import ArtifactError, EdgeError
 from edge.core.scenes import Scene
 from edge.generator import Generator
 from edge.history import gather, lived_since
 from edge.incumbent import Incumbent
-from edge.nightly import Drift, Nightly
+from edge.initiative import NIGHTLY, REFIT, Initiative
 from edge.probation import Probation
 from edge.requests import Request
 from edge.scenery import Scenery
@@ -25,9 +27,7 @@ from edge.store import Store
 from edge.synthesis import Home, Progress
 from edge.watch import Watch
 
-SETTLED = 7 * 86400.0  # seconds in a scene before its days are learned: fewer would take the place of what was written
 REPLAYED = 30 * 86400.0  # seconds that the newest behavior lies back where it is no home of today
-NIGHTLY = "calibrate"  # what the agent asks of itself every night, and nobody else
 
 
 class Telling(Protocol):
@@ -57,10 +57,11 @@ class Jobs:
         self.watch = watch
         self.slots = Slots(settings.data.directory / "slots")
         self.scenery = Scenery(store, settings.home, notice=settings.adapt.notice)
+        self.choices = Choices(store, settings.model.alarms_per_week, self.scenery.scene)
         self.probation = Probation(store, settings.adapt.probation_days)
         self.incumbent = Incumbent(watch, store, self.slots)
-        self.nightly = Nightly(store, store, settings.home.zone, settings.learn.hour)
-        self.drift = Drift(store)
+        self._initiative = Initiative(settings, store, watch, self.scenery, self.incumbent)
+        self.nightly, self.drift = self._initiative.nightly, self._initiative.drift
         self.known: Dictionary = compose.known_dictionary(settings.home.dictionary)
         self.last_report: dict[str, Any] = {}
         self.outcomes = 0  # jobs that have ended
@@ -79,6 +80,7 @@ class Jobs:
         except ArtifactError as error:
             self.incumbent.say(f"no model to score with: {error}")
         self.incumbent.load(self.probation.incumbent)
+        self.heed_choices()
 
     @property
     def problem(self) -> str:
@@ -88,6 +90,7 @@ class Jobs:
     def status(self) -> dict[str, Any]:
         """Return what is under way."""
         return {
+            "training": self._training(),
             "busy": self._job is not None,
             "progress": self.progress,
             "probation": self.watch.shadow is not None,
@@ -96,6 +99,25 @@ class Jobs:
             "drift": self.drift.since is not None,
             "drift_since": self.drift.since,
         }
+
+    def _training(self) -> str:
+        """Say in one of TRAINING where the home stands with its model."""
+        doing = self.progress["job"] if self.progress is not None else ""
+        phases = {
+            "learning": doing == "learn",
+            "adapting": doing == "adapt",
+            "recording": self.watch.model is None,
+            "probation": self.watch.shadow is not None,
+            "calibrating": self.incumbent.calibrating is not None,
+        }
+        return next((phase for phase, holds in phases.items() if holds), "idle")
+
+    def heed_choices(self) -> None:
+        """Let what was chosen act: on who is told, on the limits, and on every fit to come."""
+        self.watch.alerts.quiet.silent = self.choices.silent
+        self.incumbent.calibrator.wanted = self.choices.alarms_per_week
+        if self.slow is not None:
+            self.slow.plan = replace(self.slow.plan, alarms_per_week=self.choices.alarms_per_week)
 
     def close(self) -> None:
         """Stop children and threads."""
@@ -107,26 +129,57 @@ class Jobs:
     def ask(self, request: Request, *, own: bool = False) -> None:
         """Begin what is asked, at once or after what the agent does of its own; it is answered when it is done."""
         slow, model = self.slow, self.watch.model
-        if slow is None:
-            self._telling.answer(request.what, {}, error=self.problem, transaction=request.transaction)
+        if request.what == "mode":
+            self._ask_mode(request)
+        elif slow is None:
+            self._refuse(request, self.problem)
         elif self._job is not None and self._own:
             self._waiting.append(request)
         elif self._job is not None:
-            self._telling.answer(request.what, {}, error="an adaptation is under way", transaction=request.transaction)
+            self._refuse(request, "an adaptation is under way")
         elif request.what == "rollback":
             self._roll_back(request)
-        elif request.what == "learn":
-            home, scene, now = self.home(), self.scenery.scene, self.now()
-            self.nightly.learned(self.nightly.marks())
-            self._begin(request, lambda: slow.learn(home, scene, now, model, self._tell_progress), own=own)
-        elif request.what == NIGHTLY and model is not None:
+        elif request.what in {NIGHTLY, REFIT} and model is not None:
             dictionary = self.incumbent.dictionary()
             self._begin(request, lambda: self._recalibrated(model, dictionary), own=own)
-        elif request.scene is not None and model is not None:
-            self._adapt(slow, request, request.scene, model, own=own)
         else:
-            reason = "there is no model yet: it is learned first"
-            self._telling.answer(request.what, {}, error=reason, transaction=request.transaction)
+            self._ask_scene(slow, request, model, own=own)
+
+    def _ask_scene(self, slow: SlowLoop, request: Request, model: Model | None, *, own: bool) -> None:
+        """Learn, or adapt to the scene that was told; where none was, to the one that is noticed."""
+        if request.scene is not None:
+            self.choices.follow(request.scene)
+            self.heed_choices()
+        told = request.scene.over(self.scenery.scene) if request.scene else None
+        target = told or (self.scenery.noticed(self.now(), []) if request.what == "adapt" else None)
+        if model is not None and target is not None:
+            self._adapt(slow, request, target, model, own=own)
+        elif request.scene is not None:
+            self._refuse(request, "there is no model yet: it is learned first")
+        else:
+            home, scene, now = self.home(), self.scenery.scene, self.now()
+            self.nightly.learned(self.nightly.marks())
+            self._begin(
+                request, lambda: slow.learn(home, scene, now, model, self._tell_progress), own=own, doing="learn"
+            )
+
+    def _ask_mode(self, request: Request) -> None:
+        """Adapt to the mode the house is in, after what is under way; by then it may be another."""
+        scene, model = self.scenery.scene, self.watch.model
+        target = scene.housed(self.choices.mode)
+        if self._job is not None:
+            self._waiting.append(request)
+        elif (target.mode or "home") == (scene.mode or "home"):
+            self._telling.answer("mode", self.choices.status(), transaction=request.transaction)
+        elif self.slow is None or model is None:
+            self.scenery.settle(target, self.now())  # what is lived from now on is of this scene, whoever learns it
+            self._telling.announce()
+            self._telling.answer("mode", self.choices.status(), transaction=request.transaction)
+        else:
+            self._adapt(self.slow, request, target, model, own=False)
+
+    def _refuse(self, request: Request, why: str) -> None:
+        self._telling.answer(request.what, {}, error=why, transaction=request.transaction)
 
     def _recalibrated(self, model: Model, dictionary: Dictionary) -> Outcome:
         """Refit a model's limits on what was lived since its training, in the scene it is for."""
@@ -134,9 +187,8 @@ class Jobs:
         lived = lived_since(self.store, self.settings.home.zone, since, dictionary)
         return Outcome(None, limits=self.incumbent.calibrator.refit(model, lived))
 
-    def _adapt(self, slow: SlowLoop, request: Request, said: Scene, incumbent: Model, *, own: bool) -> None:
+    def _adapt(self, slow: SlowLoop, request: Request, target: Scene, incumbent: Model, *, own: bool) -> None:
         home, now, source = self.home(), self.now(), self.scenery.scene
-        target = said.over(source)
 
         def job() -> Outcome:
             writer = self._generator = compose.writer(self.settings.llm, self.settings.data.directory / "states")
@@ -144,13 +196,14 @@ class Jobs:
                 home, incumbent, writer, source=source, target=target, now=now, on_progress=self._tell_progress
             )
 
-        self._begin(Request("adapt", target, request.transaction), job, own=own)
+        self._begin(replace(request, scene=target), job, own=own, doing="adapt")
 
-    def _begin(self, request: Request, job: Callable[[], Outcome], *, own: bool = False) -> None:
+    def _begin(self, request: Request, job: Callable[[], Outcome], *, own: bool = False, doing: str = "") -> None:
         """Run a job beside the fast loop; its outcome is taken in by a later tick."""
         self._cancel.clear()
         self._own = own
-        self.progress = {"job": request.what, "scene": str(request.scene or ""), "what": "", "done": 0, "of": 0}
+        scene = str(request.scene or "")
+        self.progress = {"job": doing or request.what, "scene": scene, "what": "", "done": 0, "of": 0}
         self._job = (request, self._worker.submit(job))
 
     def _tell_progress(self, what: str, done: int, of: int) -> None:
@@ -181,40 +234,20 @@ class Jobs:
             self.watch.trials.clear()
             if not decision.accepted:
                 self._roll_back(Request("rollback"), {"probation": decision.reasons})
-        if (noticed := self._noticed()) is not None:
-            self.ask(noticed, own=True)
-
-    def _noticed(self) -> Request | None:
-        """Return what the agent asks of itself."""
-        if self.watch.model is None:
-            began = self.store.began()
-            due = began is not None and self.now() - began >= self.settings.model.learn_after_days * 86400
-            return Request("learn") if due and self.scenery.try_again(self.now()) else None
-        now = self.now()
-        if (changed := self.scenery.changed(now, self.watch.take_fresh())) is not None:
-            return Request("adapt", changed)
-        if self.nightly.due(now):
-            return Request(NIGHTLY)
-        drifting = self.settings.adapt.notice and self.drift.since is not None and not self.watch.alerts.shadow_mode
-        return Request("learn") if drifting and self.scenery.try_again(now) else None
-
-    def _night_learns(self) -> bool:
-        """Tell whether the night goes on with learning: there is something new, and nothing stands against it."""
-        if not self.settings.learn.nightly or self.watch.shadow is not None or self.watch.alerts.shadow_mode:
-            return False
-        return abs(self.now() - self.scenery.since) >= SETTLED and self.nightly.worth()
+        if (due := self._initiative.asks(self.now())) is not None:
+            self.ask(due, own=True)
 
     def _take_in(self, request: Request, outcome: Outcome) -> None:
         """Swap the outcome's model in, if it has one; keep and tell the report."""
         report = outcome.report
         incumbent, swapped = self.watch.model, outcome.model
-        if request.what == NIGHTLY:
+        if request.what in {NIGHTLY, REFIT}:
             self.incumbent.hold(outcome.limits)
             self._telling.announce()
-            if self._night_learns():
+            if request.what == NIGHTLY and self._initiative.night_learns(self.now()):
                 self.ask(Request("learn"), own=True)
             return
-        if request.what == "learn" and self.drift.since is not None:
+        if request.scene is None and self.drift.since is not None:
             report["drift"] = {"since": self.drift.since}
         if swapped is not None:
             self.incumbent.swap(outcome)

@@ -53,14 +53,16 @@ class Scenery:
 
     def changed(self, now: float, fresh: list[str]) -> Scene | None:
         """Return the scene to adapt to, None while nothing has changed or noticing is off."""
+        found = self.noticed(now, fresh) if self._notice else None
+        return found if found is not None and self.try_again(now) else None
+
+    def noticed(self, now: float, fresh: list[str]) -> Scene | None:
+        """Return the scene the home is in by what can be known, None where it is the one it was in."""
         latitude = self._place.latitude
-        if not self._notice:
-            return None
         today = datetime.fromtimestamp(now, self._place.zone).date()
         if latitude is not None and not self.scene.season:  # the season at the first look is where we come from
             self.settle(Scene(season=season_of(today, latitude)).over(self.scene))
-        found = noticed(self.scene, today, latitude, self._people, fresh[-1] if fresh else "")
-        return found if found is not None and self.try_again(now) else None
+        return noticed(self.scene, today, latitude, self._people, fresh[-1] if fresh else "")
 
     def try_again(self, now: float) -> bool:
         """Tell whether a day has passed since the last own attempt; then this is one."""

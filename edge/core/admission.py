@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
 from edge.core.behaviors import Behavior
-from edge.core.quiet import BUDGET, COOLDOWN, MUTED
+from edge.core.quiet import BUDGET, CLEANER, COOLDOWN, MUTED, OFF
 from edge.core.verdicts import FINE, SENT, WRONG
 
-UNCLEARED = (SENT, MUTED, COOLDOWN, BUDGET)  # unusual by limits that held; what was in shadow mode was not
+# Unusual by limits that held; what was in shadow mode was not.
+UNCLEARED = (SENT, MUTED, CLEANER, OFF, COOLDOWN, BUDGET)
 DAYS = 3  # different days on which a habit was told
 NEAR = 1  # hours its times may differ by, around the clock
 HABITS = 8  # at once: what was told longest ago leaves the record in about three months

@@ -10,9 +10,9 @@ from typing import Any
 from edge.core.devices import Device
 from edge.core.errors import SettingsError
 
-EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW = "excluded", "muted", "same sequence", "shadow"
-COOLDOWN, BUDGET = "cooldown", "budget"
-REASONS = (EXCLUDED, MUTED, SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET)  # in the order they are asked for
+EXCLUDED, MUTED, CLEANER, OFF = "excluded", "muted", "cleaner", "alerts off"
+SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET = "same sequence", "shadow", "cooldown", "budget"
+REASONS = (EXCLUDED, MUTED, CLEANER, OFF, SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET)  # in the order they are asked for
 EVERYTHING = "*"  # the glob of a mute of all devices
 DAY = 86400.0
 MOST_MUTES = 200  # kept at once
@@ -55,6 +55,7 @@ class Quiet:
         self.exclude = tuple(exclude)
         self.budget = budget_per_day
         self.cooldown = cooldown
+        self.silent = ""  # why nobody is told anything for as long as that lasts, CLEANER or OFF; "" where it does not
         self._mutes: dict[str, float] = {}
         self._sent: deque[tuple[float, str]] = deque(maxlen=MOST_SENT)  # (time, device id), the newest
 

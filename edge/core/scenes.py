@@ -14,6 +14,8 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 PARTS = ("daytime", "night")  # when this home is active: by day, or by night (shift work)
 OCCUPANCIES = ("single", "multiple")
 MODES = ("away", "guests", "home")
+# What people say of the house, and the scene's word for it: a cleaner changes no scene, and nobody is told anything.
+HOUSE_MODES = {"home": "home", "away": "away", "guests": "guests", "vacation": "away", "cleaner": ""}
 NEW, GONE = "new-device:", "removed-device:"
 NAMES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES, f"{NEW}NAME", f"{GONE}NAME")
 _ESCAPES = (("%", "%25"), ("+", "%2B"), (":", "%3A"))  # in a removed device's name, which need not stand last
@@ -74,6 +76,12 @@ class Scene:
         """Return `before` with what this scene says put over it; new and removed devices are said once."""
         said = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
         return replace(before, **{"new_device": "", "removed_device": "", **said})
+
+    def housed(self, mode: str) -> "Scene":
+        """Return the scene in a house mode: at home is as usual, which is what a scene is that says nothing of it."""
+        word = HOUSE_MODES[mode]
+        said = word if word != "home" else ""
+        return replace(self, mode=said, new_device="", removed_device="") if word else self
 
     def named(self, dictionary: Dictionary) -> "Scene":
         """Return the scene with a removed device's name replaced by its id."""

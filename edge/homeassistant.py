@@ -1,0 +1,194 @@
+"""Home Assistant: has the agent discovered, again at every birth and connection, and leaves nothing behind.
+
+Only the thread of the fast loop may call it. What was published is a fact in the store, so that another form, another
+prefix or none at all removes it, however long ago it was.
+"""
+
+import json
+import math
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from edge import __version__
+from edge.alerts import Alerts
+from edge.core.discovery import MIGRATE, Form, Place, form_for, messages
+from edge.core.events import Message
+from edge.core.quiet import SAME_SEQUENCE
+from edge.scenery import Facts
+from edge.sections import Web
+from edge.settings import Settings
+
+UNUSUAL_FOR = 900.0  # seconds after the last unusual behavior of an alarmed sequence in which it is "unusual now"
+DELAYS = (0.5, 2.0)  # seconds after a birth; not every agent of a home answers at once
+SETTLES = 2.0  # seconds Home Assistant has to let go of an entity that another topic is about to tell of
+LONGEST = 255  # characters of a state
+_LOOPBACK = ("127.", "::1", "localhost")  # a page there is no link for whoever looks at Home Assistant
+_ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+_PUBLISHED, _VERSION = "discovery", "home_assistant_version"  # facts
+# Where MQTT statestream tells the version: of the update entity, or of the Version integration's sensor.
+_VERSIONS = ("update/home_assistant_core_update/installed_version", "sensor/current_version/state")
+
+
+class Sending(Protocol):
+    """The way to the broker (edge/mqtt.py)."""
+
+    def __call__(self, topic: str, payload: str, *, retain: bool = ...) -> object:
+        """Publish."""
+        ...
+
+
+class HomeAssistant:
+    """What Home Assistant sees of the agent beyond its own topics."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        facts: Facts,
+        send: Sending,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        seed: int | None = None,
+    ) -> None:
+        """Take the settings; `clock` counts seconds, `seed` draws the delay after a birth."""
+        self._section = section = settings.homeassistant
+        broker = settings.broker
+        self._place = Place(broker.client_id, broker.prefix, section.prefix, __version__, _page(settings.web))
+        self._facts = facts
+        self._send = send
+        self._clock = clock
+        self._random = random.Random(seed)
+        self._sent: dict[str, str] = {}  # since the connection began, or Home Assistant
+        self._settled = 0.0  # when what is migrated may be told of by its new topic; 0 while nothing is
+        self._born: float | None = None  # when to answer a birth
+        self._unusual_until = -math.inf
+        self._told: dict[str, Any] = {}  # of the newest behavior
+
+    def topics(self) -> list[str]:
+        """Return the filters to subscribe to."""
+        return [] if self._section.discovery == "off" else [self._status, *(f"+/{version}" for version in _VERSIONS)]
+
+    def concerns(self, message: Message) -> bool:
+        """Tell whether a message is of Home Assistant itself."""
+        return message.topic == self._status or message.topic.partition("/")[2] in _VERSIONS
+
+    def hear(self, message: Message) -> None:
+        """Take in a birth, or the version; what is neither is ignored."""
+        text = message.payload[:40].decode(errors="replace").strip()
+        if message.topic == self._status:
+            if text == "online" and not message.retained:
+                self._born = self._clock() + self._random.uniform(*DELAYS)
+        elif form_for(text) is not None:
+            before = self.form
+            self._facts.set_fact(_VERSION, text)
+            self._born = self._clock() if self.form != before else self._born
+
+    @property
+    def form(self) -> Form:
+        """The form that is published."""
+        if self._section.discovery != "auto":
+            return self._section.discovery
+        return form_for(str(self._facts.fact(_VERSION, ""))) or "entities"
+
+    def born(self) -> bool:
+        """Tell, once, that all is to be told again: Home Assistant has just started, or is another version."""
+        due = self._born is not None and self._clock() >= self._born
+        if due:
+            self._born = None
+        return due
+
+    def forget_sent(self) -> None:
+        """Take nothing as known to the broker or to Home Assistant: a connection or a birth has just been."""
+        self._sent = {}
+
+    def discover(self, scene: str, alarms_per_week: float) -> None:
+        """Publish what is not published yet, and remove what no longer is; only while connected."""
+        wanted = messages(self.form, self._place, scene, alarms_per_week)
+        published = {str(topic) for topic in self._facts.fact(_PUBLISHED, [])}
+        gone = sorted(published - wanted.keys())
+        if wanted and gone and self._moves(gone):
+            return
+        new = {topic: payload for topic, payload in wanted.items() if self._sent.get(topic) != payload}
+        if published != wanted.keys():
+            self._facts.set_fact(_PUBLISHED, sorted(published | wanted.keys()))
+        for topic, payload in new.items():
+            self._send(topic, payload, retain=True)
+        for topic in [*gone, *([] if wanted or not gone else self._states)]:
+            self._send(topic, "", retain=True)
+        if gone:
+            self._facts.set_fact(_PUBLISHED, sorted(wanted))
+        self._sent = wanted
+
+    def _moves(self, gone: list[str]) -> bool:
+        """Tell whether entities are still being let go by the topics that told of them until now."""
+        if not self._settled:
+            self._settled = self._clock() + SETTLES
+            for topic in gone:
+                self._send(topic, MIGRATE)
+        if self._clock() < self._settled:
+            return True
+        self._settled = 0.0
+        return False
+
+    def tell(self) -> None:
+        """Publish our own states again."""
+        if self.form != "off":
+            if self._told:
+                self._send(self._states[0], json.dumps(self._told), retain=True)
+            unusual = self._clock() < self._unusual_until
+            self._send(self._states[1], "ON" if unusual else "OFF", retain=True)
+
+    def hear_published(self, topic: str, body: Mapping[str, Any], alerts: Alerts) -> None:
+        """Take in what the agent publishes: what was done, how odd it was, and what is expected."""
+        if topic != "behavior" or self.form == "off":
+            return
+        self._told = {**self._told, **_newest(body, alerts)}
+        self._send(self._states[0], json.dumps(self._told), retain=True)
+        if body["unusual"] and body["quiet"] in {"", SAME_SEQUENCE}:
+            began = self._clock() >= self._unusual_until
+            self._unusual_until = self._clock() + UNUSUAL_FOR
+            if began:
+                self._send(self._states[1], "ON", retain=True)
+
+    def tick(self) -> bool:
+        """Let go of what is not unusual any more; tell whether the agent is to discover again."""
+        if math.isfinite(self._unusual_until) and self._clock() >= self._unusual_until:
+            self._unusual_until = -math.inf
+            self.tell()
+        return self._settled > 0 and self._clock() >= self._settled
+
+    @property
+    def _status(self) -> str:
+        return f"{self._section.prefix}/status"
+
+    @property
+    def _states(self) -> tuple[str, str]:
+        return f"{self._place.prefix}/newest", f"{self._place.prefix}/unusual"
+
+
+def _page(web: Web) -> str:
+    """Return where the page is for another machine, "" where it is for none."""
+    if not web.enabled or web.address.startswith(_LOOPBACK):
+        return ""
+    host = socket.gethostname() if web.address in _ANYWHERE else web.address
+    return f"http://[{host}]:{web.port}" if ":" in host else f"http://{host}:{web.port}"
+
+
+def _newest(body: Mapping[str, Any], alerts: Alerts) -> dict[str, Any]:
+    """Return the newest behavior in words, its score, and what comes next; `score` only where it was judged."""
+
+    def words(device: str, control: str) -> str:
+        return alerts.phrases.behavior(alerts.device(device).name, control)
+
+    likely = [(words(each["device"], each["control"]), each["probability"]) for each in body["next"]]
+    first, probability = likely[0] if likely else ("nothing known", None)
+    found = {
+        "behavior": words(body["device"], body["control"]),
+        "next": first[:LONGEST],
+        "probability": probability,
+        "expected": dict(likely),
+    }
+    score = body["score"]
+    return {**found, "score": score} if score is not None and math.isfinite(score) else found

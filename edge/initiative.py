@@ -1,0 +1,48 @@
+"""What the agent asks of itself: a first model, another scene, the night's work, limits that no longer fit, a drift."""
+
+from edge.incumbent import Incumbent
+from edge.nightly import Drift, Nightly
+from edge.requests import Request
+from edge.scenery import Scenery
+from edge.settings import Settings
+from edge.store import Store
+from edge.watch import Watch
+
+SETTLED = 7 * 86400.0  # seconds in a scene before its days are learned: fewer would take the place of what was written
+NIGHTLY = "calibrate"  # what the agent asks of itself every night, and nobody else
+REFIT = "refit"  # and where another number of alarms is wanted than the limits are for
+
+
+class Initiative:
+    """Looks at the home now and then; `now` is the home's own time, seconds since the epoch."""
+
+    def __init__(self, settings: Settings, store: Store, watch: Watch, scenery: Scenery, incumbent: Incumbent) -> None:
+        """Take up which night was the last, and a drift that was under way."""
+        self._settings = settings
+        self._store = store
+        self._watch = watch
+        self._scenery = scenery
+        self._incumbent = incumbent
+        self.nightly = Nightly(store, store, settings.home.zone, settings.learn.hour)
+        self.drift = Drift(store)
+
+    def asks(self, now: float) -> Request | None:
+        """Return what is due, None where nothing is."""
+        if self._watch.model is None:
+            began = self._store.began()
+            due = began is not None and now - began >= self._settings.model.learn_after_days * 86400
+            return Request("learn") if due and self._scenery.try_again(now) else None
+        if (changed := self._scenery.changed(now, self._watch.take_fresh())) is not None:
+            return Request("adapt", changed)
+        if self._incumbent.outdated():
+            return Request(REFIT)
+        if self.nightly.due(now):
+            return Request(NIGHTLY)
+        drifting = self._settings.adapt.notice and self.drift.since is not None and not self._watch.alerts.shadow_mode
+        return Request("learn") if drifting and self._scenery.try_again(now) else None
+
+    def night_learns(self, now: float) -> bool:
+        """Tell whether the night goes on with learning: there is something new, and nothing stands against it."""
+        if not self._settings.learn.nightly or self._watch.shadow is not None or self._watch.alerts.shadow_mode:
+            return False
+        return abs(now - self._scenery.since) >= SETTLED and self.nightly.worth()
