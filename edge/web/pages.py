@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.web import today
+from edge.web import alerts, models, settings, today
 from edge.web.visits import Visit
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `name`: of its template and of its strings (`page.NAME`); `menu`: whether the navigation shows it."""
+    """One page. `name`: of its template and of its title (`page.NAME`); `menu`: whether the navigation shows it."""
 
     path: str
     name: str
@@ -17,4 +17,10 @@ class Page:
     menu: bool = True
 
 
-PAGES = (Page("/", "today", today.view),)
+PAGES = (
+    Page("/", "today", today.view),
+    Page("/alerts", "alerts", alerts.listed),
+    Page("/alerts/{number:int}", "alert", alerts.full, menu=False),
+    Page("/models", "models", models.view),
+    Page("/settings", "settings", settings.view),
+)
