@@ -78,10 +78,23 @@ class Database:
         for statement in _statements(script):
             self.write(statement)
 
-    def settle(self) -> None:
-        """Put the log's content into the file and empty the log, as far as nobody else reads meanwhile."""
-        with self._guarded():
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def settle(self) -> bool:
+        """Put the log's content into the file and empty the log; False where somebody reads it meanwhile."""
+        return not self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+
+    def erase(self) -> None:
+        """Write the file anew without what was deleted, and empty the log; raises StoreError where it is read."""
+        self.rows("VACUUM")
+        if not self.settle():
+            raise StoreError(f"{self._path}: another process reads it; end that and do this again")
+
+    @contextmanager
+    def erasing(self) -> Iterator[None]:
+        """As `transaction`; and what is deleted inside is in no byte of any file afterwards."""
+        self.rows("PRAGMA secure_delete = ON")
+        with self.transaction():
+            yield
+        self.erase()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

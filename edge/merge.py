@@ -1,7 +1,6 @@
 """Merging: behaviors of the past into the record, as if they had been lived with it.
 
-Rows stay numbered 1, 2, 3, ... in order of time: what is newest is asked for by its row (edge/history.py,
-edge/agent.py). What pointed at a row points at the same behavior afterwards.
+Rows are numbered in order of time afterwards; what pointed at one points at the same behavior.
 """
 
 import math
@@ -13,6 +12,7 @@ from edge.core.behaviors import Behavior
 from edge.core.devices import Device, kind_of
 from edge.core.errors import StoreError
 from edge.database import Database
+from edge.renumber import renumber
 
 ALIKE = 2.0  # seconds within which the same control of the same device is one behavior, told twice
 _ROWS = 5000  # of the past, written at once
@@ -20,8 +20,6 @@ _BEFORE = """
 CREATE TEMP TABLE past (n INTEGER PRIMARY KEY, time REAL NOT NULL, pair INTEGER NOT NULL);
 CREATE TEMP TABLE near (pair INTEGER, time REAL, id INTEGER, PRIMARY KEY (pair, time, id)) WITHOUT ROWID;
 CREATE TEMP TABLE fresh (n INTEGER PRIMARY KEY, time REAL NOT NULL, pair INTEGER NOT NULL);
-CREATE TEMP TABLE whole (id INTEGER PRIMARY KEY, old INTEGER, time REAL NOT NULL, pair INTEGER NOT NULL);
-CREATE TEMP TABLE judged (id INTEGER PRIMARY KEY, score REAL NOT NULL);
 """
 _NEAR = """
 INSERT INTO near SELECT pair, time, id FROM behaviors
@@ -32,26 +30,15 @@ INSERT INTO fresh SELECT min(n), time, pair FROM past p
 WHERE NOT EXISTS (SELECT 1 FROM near b WHERE b.pair = p.pair AND b.time BETWEEN p.time - ?1 AND p.time + ?1)
 GROUP BY pair, time
 """
-# Rows are changed in place: one that is deleted and written again would take what points at it along.
-_RENUMBER = """
+_WHOLE = """
 INSERT INTO whole (old, time, pair) SELECT old, time, pair FROM (
     SELECT id AS old, time, pair, 0 AS new, id AS n FROM behaviors UNION ALL SELECT NULL, time, pair, 1, n FROM fresh
-) ORDER BY time, new, n;
-CREATE INDEX temp.whole_old ON whole (old);
-INSERT INTO behaviors (id, time, pair)
-SELECT id, time, pair FROM whole WHERE id >= (SELECT min(id) FROM whole WHERE old IS NOT id)
-ON CONFLICT (id) DO UPDATE SET time = excluded.time, pair = excluded.pair;
-UPDATE alerts SET behavior = (SELECT id FROM whole WHERE old = alerts.behavior) WHERE behavior IS NOT NULL;
-INSERT INTO judged SELECT w.id, s.score FROM scores s JOIN whole w ON w.old = s.behavior;
-DELETE FROM scores;
-INSERT INTO scores (behavior, score) SELECT id, score FROM judged;
+) ORDER BY time, new, n
 """
 _AFTER = """
 DROP TABLE temp.past;
 DROP TABLE temp.near;
 DROP TABLE temp.fresh;
-DROP TABLE temp.whole;
-DROP TABLE temp.judged;
 """
 
 
@@ -76,7 +63,7 @@ def merge(database: Database, behaviors: Iterable[tuple[Behavior, str]], devices
         database.write(_FRESH, ALIKE)
         new = int(database.rows("SELECT count(*) FROM fresh")[0][0])
         if new:
-            database.run(_RENUMBER)
+            renumber(database, _WHOLE)
         database.run(_AFTER)
     database.settle()
     return Merged(new, count - new)

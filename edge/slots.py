@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -189,6 +189,20 @@ class Slots:
         for name in gone:
             shutil.rmtree(self.directory / name)
         return gone
+
+    def drop(self, names: Collection[str]) -> None:
+        """Delete slots even where they are in use: the newest of the others used before is in use then, or none."""
+        for unfinished in self.directory.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        pointer = self._pointer_or_none()
+        left = [name for name in (*pointer.history, pointer.current) if name is not None and name not in names]
+        if left:  # the pointer first: it must never name what is gone
+            self._point(_Pointer(left[-1], tuple(left[:-1])))
+        else:
+            (self.directory / "current.json").unlink(missing_ok=True)
+            _sync(self.directory)
+        for name in names:
+            shutil.rmtree(self.directory / name)
 
     def _reason(self, name: str) -> str | None:
         """Say what is wrong with a slot, None where nothing is."""
