@@ -1,4 +1,4 @@
-"""Every sentence a person reads of an alert, by key; English here, any other language from a JSON file of such keys.
+"""What a person reads of alerts and routines, in English or, by the same keys, in a language from a JSON file.
 
 A device's name and its controls are free text from the network: they are cut down to plain words first, so that no
 name can end a sentence or begin another.
@@ -8,65 +8,17 @@ import json
 import string
 from collections.abc import Mapping
 
+from edge.core.controls import part_and_word
+from edge.core.english import ENGLISH
 from edge.core.errors import SettingsError
 from edge.core.explanations import DEVICE, DURATION, ORDER, Explanation, seldom
 from edge.core.habits import Habit
+from edge.core.past import DAY, SLOT, When
 from edge.core.prompts import clean
+from edge.core.routines import EVENING, Link, Routine, Trigger
 
-ENGLISH: Mapping[str, str] = {
-    "day.0": "Monday", "day.1": "Tuesday", "day.2": "Wednesday", "day.3": "Thursday", "day.4": "Friday",
-    "day.5": "Saturday", "day.6": "Sunday",
-    "days.0": "on Mondays", "days.1": "on Tuesdays", "days.2": "on Wednesdays", "days.3": "on Thursdays",
-    "days.4": "on Fridays", "days.5": "on Saturdays", "days.6": "on Sundays", "days.weekend": "at weekends",
-    "days.week": "on weekdays",
-    "head": "On {day} at {hour} h {behavior}",
-    "behavior": "{device} {control}",
-    # Which field was odd.
-    "device.new": "a device that was never seen to act before",
-    "device.never": "a device that never acts at this hour",
-    "device.seldom": "a device that seldom acts at this hour",
-    "order.first": "which is not what usually comes first after hours of quiet",
-    "order.after": 'which does not usually follow "{before}"',
-    "time.never": "which never happens at this hour",
-    "time.never.day": "which never happens on a {day} at this hour",
-    "time.seldom": "which seldom happens at this hour",
-    "time.moment": "which comes at an unusual moment after what was done before",
-    "duration.short": "only {since} after its last use, where {usual} is usual",
-    "duration.long": "{since} after its last use, where {usual} is usual",
-    "duration.odd": "at an unusual distance of {since} from its last use",
-    # When, and how often, it is usually done.
-    "usual.never": "it was never seen before",
-    "usual.once": "seen once before, on {last}",
-    "usual.twice": "seen twice before, last on {last}",
-    "usual.hours": "usually {hours}, {often}",
-    "usual.days": "usually {days} {hours}, {often}",
-    "hours.between": "between {first} and {end} h",
-    "hours.and": " and ",
-    "hours.any": "at any time of day",
-    "often.day": "{n} times a day",
-    "often.day.once": "once a day",
-    "often.week": "{n} times a week",
-    "often.week.once": "once a week",
-    "often.weeks": "once in {n} weeks",
-    "expected": "expected rather: {behaviors}",
-    "expected.one": "{behavior} ({share}%)",
-    # Durations.
-    "seconds": "{n} s", "minutes": "{n} min", "hours": "{n} h", "days": "{n} days",
-    # What a control says; what is not here is told as it came.
-    "control.on": "turned on", "control.off": "turned off", "control.open": "opened", "control.closed": "closed",
-    "control.occupied": "noticed somebody", "control.detected": "noticed something",
-    "control.clear": "notices nothing any more", "control.present": "came home", "control.absent": "left",
-    "control.locked": "locked", "control.unlocked": "unlocked", "control.wet": "became wet",
-    "control.dry": "became dry", "control.single": "pressed once", "control.double": "pressed twice",
-    "control.hold": "held down",
-    "control.of": "{control} ({part})",
-    "control.other": "reported {control}",
-}  # fmt: skip
-_SAME = {
-    "close": "closed", "opened": "open", "true": "on", "false": "off", "lock": "locked", "unlock": "unlocked",
-    "long": "hold",
-}  # fmt: skip
-_PLAIN = frozenset({"", "state", "switch", "power", "relay"})  # properties that say nothing but that it is the device
+NEARLY = 0.85  # of all days is said to be every day
+BRIEF = 60.0  # seconds below which how long something lasts is not worth a word
 
 
 def _placeholders(text: str) -> set[str]:
@@ -144,6 +96,52 @@ class Phrases:
         often = self._often(habit.per_week)
         return self.say("usual.days" if days else "usual.hours", days=days, hours=hours, often=often)
 
+    def routine(self, told: Routine, names: Mapping[str, str]) -> str:
+        """Return a routine in one sentence; `names` are the devices' by id."""
+        what = self._timed(told, names)
+        if told.trigger:
+            trigger, within = self._does(told.trigger, names), self._within(told.trigger.within)
+            what = self.say("routine.trigger", what=what, span=within, trigger=trigger)
+        for link in told.links[1 if told.when else 2 :]:
+            what = self.say("routine.then", what=what, next=self._does(link, names), span=self._within(link.within))
+        what = self.say("routine.days" if told.when else "routine.times", what=what, held=told.held, of=told.of)
+        return f"{what[:1].upper()}{what[1:]}."
+
+    def _timed(self, told: Routine, names: Mapping[str, str]) -> str:
+        """Say what a routine begins with, and when."""
+        first, when, span = told.links[0], told.when, told.span
+        what = self._does(first, names)
+        if when is None:
+            then = told.links[1]
+            return self.say("routine.after", first=what, next=self._does(then, names), span=self._within(then.within))
+        if span and span.seconds >= EVENING:
+            device, state = clean(names.get(first.device, first.device)), self._control(first.control, "is")
+            begins, ends = (_clock(SLOT * round(minute / SLOT) % DAY) for minute in (span.begins, span.ends))
+            return self.say("routine.span", days=self._class(when), device=device, state=state, first=begins, end=ends)
+        if span and span.seconds >= BRIEF:
+            what = self.say("routine.lasting", what=what, span=self._span(span.seconds))
+        hours = self.say("hours.between", first=_clock(when.first), end=_clock(when.end or DAY))
+        return self.say("routine.at", days=self._class(when), hours=hours, what=what)
+
+    def _does(self, told: Link | Trigger, names: Mapping[str, str]) -> str:
+        name = clean(names.get(told.device, told.device))
+        return self.say("behavior", device=name, control=self._control(told.control, "does"))
+
+    def _within(self, seconds: float) -> str:
+        return self.say("minutes", n=round(seconds / 60))
+
+    def _class(self, when: When) -> str:
+        """Name the days of a routine."""
+        days = when.days
+        if len(days) == 7:
+            return self.say("days.all" if when.held >= NEARLY * when.of else "days.most")
+        if days in {(5, 6), tuple(range(5))}:
+            return self.say("days.weekend" if len(days) == 2 else "days.week")
+        if len(days) == 6:
+            return self.say("days.but", days=self.say(f"days.{min({*range(7)} - {*days})}"))
+        said = [self.say(f"days.{day}") for day in days]
+        return self.say("days.and").join(part for part in (", ".join(said[:-1]), said[-1]) if part)
+
     def _odd(self, told: Explanation) -> str:
         if told.odd == DURATION:
             return self._duration(told)
@@ -182,15 +180,21 @@ class Phrases:
         times = round(1 / per_week)
         return self.say("often.weeks", n=times) if times > 1 else self.say("often.week.once")
 
-    def _control(self, control: str) -> str:
-        part, _, word = control.strip().rpartition(" ")
-        word = _SAME.get(word.lower(), word.lower())
-        if f"control.{word}" not in self._texts or word in {"of", "other"}:
-            return self.say("control.other", control=clean(control, 60))
-        said = self.say(f"control.{word}")
-        if word in {"on", "off"} and part.lower() not in _PLAIN:
+    def _control(self, control: str, form: str = "control") -> str:
+        """Say a control in one form: what it did (control), what it does (does), or what lasts (is)."""
+        part, word = part_and_word(control)
+        if f"{form}.{word}" not in self._texts or word in {"of", "other"}:
+            return self.say(f"{form}.other", control=clean(control, 60))
+        said = self.say(f"{form}.{word}")
+        if word in {"on", "off"} and part:
             return self.say("control.of", control=said, part=clean(part, 30))
         return said
+
+
+def _clock(minute: int) -> str:
+    """Return a minute of the day as people write it: the hour alone where it is full."""
+    hour, rest = divmod(minute, 60)
+    return f"{hour:02d}:{rest:02d}" if rest else f"{hour:02d}"
 
 
 def _odd_key(told: Explanation) -> str:
