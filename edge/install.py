@@ -43,11 +43,11 @@ def install(bundle: Path, models: Models, keys: Keys, now: float, *, allow_older
     with opened(bundle, keys) as archive:
         manifest = archive.manifest
         manifest.check(now, edge.__version__)
-        archive.verify()
         if not allow_older:
             _newer(manifest, models)
         wanted = [model for model in manifest.models if not _is_here(model, models)]
         _room(sum(model.size for model in wanted), models.installed)
+        archive.verify()
         told = [
             Installed(model.name, model.version, model in wanted, models.in_use(model.name))
             for model in manifest.models
