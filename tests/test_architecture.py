@@ -17,6 +17,7 @@ DOORS = {  # one outside library, one owner
     "llama_cpp": {"edge/workers/engine.py", "edge/workers/sampling.py", "edge/workers/chat.py"},
     "onnxruntime": {"edge/scorer.py", "edge/workers/retrain.py"},
     "amqtt": {"edge/demo/broker.py"},
+    "sqlalchemy": {"edge/importers/recorder.py", "edge/importers/generations.py"},
     "starlette": {"edge/web/app.py", "edge/web/door.py"},
     "uvicorn": {"edge/web/server.py"},
     "jinja2": {"edge/web/rendering.py", "edge/workers/chat.py"},
