@@ -91,11 +91,11 @@ def test_every_topic_of_a_firmware_parses_with_the_example_settings(file: Path, 
             Message(topic, payload.encode(), 1_767_600_000.0)
         )  # raises where it does not parse
     acting = {topic: [(e.device, e.prop, e.value) for e in events] for topic, events in heard.items() if events}
-    assert acting == EXPECTED[file.name]
+    assert acting == EXPECTED[file.relative_to(FIRMWARE).as_posix()]
 
 
 EXPECTED = {
-    "configuration.yaml": {
+    "zigbee2mqtt/configuration.yaml": {
         "zigbee2mqtt/kitchen/kettle plug": [("0x00158d00018255df", "state", "ON")],
         "zigbee2mqtt/living room/lamp": [
             ("0x90fd9ffffe6494fc", "state", "ON"),
@@ -104,15 +104,42 @@ EXPECTED = {
         "zigbee2mqtt/hall/door contact": [("0x00158d0001dc126a", "contact", "open")],
         "zigbee2mqtt/hall/button": [("0x00158d000224154d", "action", "double")],
     },
-    "plug.yaml": {
+    "esphome/plug.yaml": {
         "esphome/kettle-plug/switch/relay/state": [("kettle-plug", "relay", "ON")],
         "esphome/kettle-plug/binary_sensor/button/state": [("kettle-plug", "button", "OFF")],
     },
-    "commands.txt": {"stat/coffee_plug/POWER": [("coffee_plug", "state", "OFF")]},
+    "tasmota/commands.txt": {
+        "stat/coffee_plug/POWER": [("coffee_plug", "power", "OFF")],
+        "stat/coffee_plug/RESULT": [("coffee_plug", "button", "single")],
+        "tele/coffee_plug/STATE": [("coffee_plug", "power", "OFF")],
+    },
+    "shelly/commands.txt": {
+        "shelly/hall/events/rpc": [("shellyplus1-a8032abe54dc", "input", "double")],
+        "shellies/shelly1-B929CC/relay/0": [("shelly1-B929CC", "relay", "on")],
+    },
+    "home_assistant/statestream.yaml": {
+        "statestream/media_player/living_room_tv/friendly_name": [("media_player.living_room_tv", "state", "playing")],
+        "statestream/person/ada/friendly_name": [("person.ada", "state", "present")],
+    },
 }
 
 
-@pytest.mark.parametrize("name", ["zigbee2mqtt/configuration.yaml", "esphome/plug.yaml"])
+def test_what_shelly_is_told_is_what_it_takes() -> None:
+    text = (FIRMWARE / "shelly/commands.txt").read_text(encoding="utf-8")
+    calls = [json.loads(body) for body in re.findall(r"^curl -X POST -d '(.+)' http", text, re.MULTILINE)]
+    assert [call["method"] for call in calls] == ["Shelly.PutUserCA", "Mqtt.SetConfig", "Shelly.Reboot"]
+    config = calls[1]["params"]["config"]
+    # Shelly's Gen2+ API documentation, Mqtt, Configuration.
+    assert config.keys() <= {
+        "enable", "server", "client_id", "user", "pass", "ssl_ca", "topic_prefix", "rpc_ntf", "status_ntf",
+        "use_client_cert", "enable_rpc", "enable_control",
+    }  # fmt: skip
+    assert (config["rpc_ntf"], config["enable_control"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "name", ["zigbee2mqtt/configuration.yaml", "esphome/plug.yaml", "home_assistant/statestream.yaml"]
+)
 def test_the_yaml_files_are_yaml(name: str) -> None:
     yaml = pytest.importorskip("yaml")
 
@@ -121,6 +148,9 @@ def test_the_yaml_files_are_yaml(name: str) -> None:
 
     Loader.add_constructor("!secret", lambda loader, node: loader.construct_scalar(node))
     document = yaml.load((FIRMWARE / name).read_text(encoding="utf-8"), Loader)
+    if "mqtt_statestream" in document:
+        assert document["mqtt_statestream"]["publish_attributes"] is True
+        return
     assert document["mqtt"]
     if "esphome" in document:
         assert document["mqtt"]["topic_prefix"] == f"esphome/{document['esphome']['name']}"
@@ -161,7 +191,7 @@ def guarded(tmp_path: Path):
     signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san.cnf")
     openssl("x509", "-req", "-in", "server.csr", *signed, "-out", "server.crt")
     (folder / "passwords").touch(mode=0o600)
-    for user in ("sceneshift", "zigbee2mqtt", "esphome", "tasmota", "homeassistant"):
+    for user in ("sceneshift", "zigbee2mqtt", "esphome", "tasmota", "shelly", "homeassistant"):
         add = ["mosquitto_passwd", "-b", str(folder / "passwords"), user, f"{user}-secret"]
         subprocess.run(add, check=True, capture_output=True)
     shutil.copy(FIRMWARE / "mosquitto/acl", folder / "acl")
@@ -192,9 +222,10 @@ def test_mosquitto_runs_with_the_shipped_configuration(guarded: Guarded, example
     assert session.wait(5), session.problem
     assert session.version == "5"
     sent = [message for file in CONFIGS for message in published(file)]
-    speakers = {"zigbee2mqtt": "zigbee2mqtt", "esphome": "esphome", "stat": "tasmota"}
+    speakers = {"stat": "tasmota", "tele": "tasmota", "shellies": "shelly", "statestream": "homeassistant"}
     for topic, payload in sent:
-        say(guarded, speakers[topic.split("/")[0]], (topic, payload))
+        root = topic.split("/")[0]
+        say(guarded, speakers.get(root, root), (topic, payload))
     allowed = [("home/people", "2"), ("sceneshift/notifications/suspend", "5"), ("sceneshift/scene/set", "summer")]
     say(guarded, "zigbee2mqtt", ("zigbee2mqtt/bridge/info", "secret"), ("sceneshift/scene/set", "spring"))
     say(guarded, "tasmota", ("zigbee2mqtt/living room/lamp", "forged"))

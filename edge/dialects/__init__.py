@@ -6,7 +6,11 @@ from typing import Any, Protocol
 from edge.core.devices import Device
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
+from edge.dialects.esphome import EspHome
 from edge.dialects.generic import Generic
+from edge.dialects.shelly import Shelly
+from edge.dialects.statestream import Statestream
+from edge.dialects.tasmota import Tasmota
 from edge.dialects.zigbee2mqtt import Zigbee2Mqtt
 
 
@@ -29,7 +33,10 @@ class Dialect(Protocol):
         """Return what a message reports, [] for one about the source itself; raises MessageError with a reason."""
 
 
-DIALECTS: Mapping[str, Callable[..., Dialect]] = {"generic": Generic, "zigbee2mqtt": Zigbee2Mqtt}
+DIALECTS: Mapping[str, Callable[..., Dialect]] = {
+    "esphome": EspHome, "generic": Generic, "shelly": Shelly, "statestream": Statestream, "tasmota": Tasmota,
+    "zigbee2mqtt": Zigbee2Mqtt,
+}  # fmt: skip
 
 
 def dialect(name: str, options: Mapping[str, Any]) -> Dialect:

@@ -20,6 +20,7 @@ STATE = "state"  # the property of an entity's state, whatever its domain
 AWAY = frozenset({"unavailable", "unknown", "none", ""})  # no state: the next one says nothing about when it began
 LATE = 30.0  # seconds; an act whose `at` lies further back than its report was restored or repeated
 
+_OURS = "sceneshift"  # what we show in Home Assistant ourselves is no device of the home
 _ID = re.compile(r"[a-z0-9_]{1,64}\.[a-z0-9_]{1,128}")
 _PASSING = frozenset(
     {"opening", "closing", "locking", "unlocking", "arming", "disarming", "pending", "buffering", "error"}
@@ -31,7 +32,7 @@ _PLAIN = frozenset(  # domains whose state is told in its own words
 _PRESSED = frozenset({"button", "input_button"})  # their state is the time of the last press
 _PEOPLE = frozenset({"person", "device_tracker"})
 _SAME = {"standby": "off"}  # of a television as good as off
-_SETPOINTS = {"climate": "temperature", "water_heater": "temperature", "humidifier": "humidity"}
+SETPOINTS = {"climate": "temperature", "water_heater": "temperature", "humidifier": "humidity"}
 
 _OPEN, _DETECTED, _ON = ("closed", "open"), ("clear", "detected"), ("off", "on")
 _SENSES = {  # binary_sensor: the words of off and on by device class; a class that is not here is a measurement
@@ -90,9 +91,9 @@ def told(entity_id: str, state: str, attributes: Mapping[str, object]) -> Act | 
     Of the attributes `device_class` and, for an event entity, `event_type` are read. Raises MessageError for a text
     that is no state.
     """
-    domain, _, _ = entity_id.partition(".")
+    domain, _, name = entity_id.partition(".")
     said = state.strip()
-    if said.lower() in AWAY:
+    if said.lower() in AWAY or name.startswith(_OURS):
         return None
     pressed = "pressed" if domain in _PRESSED else attributes.get("event_type") if domain == "event" else None
     if pressed:
@@ -114,7 +115,7 @@ def _worded(domain: str, said: str, sense: str) -> str | None:
 def chosen(entity_id: str, attribute: str, value: object) -> Act | None:
     """Return what an attribute says somebody chose: a thermostat's temperature. None for every other attribute."""
     domain, _, _ = entity_id.partition(".")
-    if _SETPOINTS.get(domain) != attribute or isinstance(value, bool | str) or not isinstance(value, int | float):
+    if SETPOINTS.get(domain) != attribute or isinstance(value, bool | str) or not isinstance(value, int | float):
         return None
     said = act("setpoint", value)
     return Act("setpoint", said) if said is not None else None
