@@ -80,6 +80,12 @@ def writer(llm: Llm, states: Path, models: Models | None = None) -> Generator:
     return Generator(llm.file or language_model(models), limits, states=states)
 
 
+def home_writer(settings: Settings) -> Generator:
+    """Return the language model at work in a home: what is installed or ships, its prompts beside the record."""
+    data = settings.data.directory
+    return writer(settings.llm, data / "states", Models.beside(data))
+
+
 def language_model(models: Models | None = None) -> Path:
     """Return the file of the language model in use, the most precise one; raises ArtifactError where none is whole.
 

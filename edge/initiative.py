@@ -38,8 +38,18 @@ class Initiative:
             return Request(REFIT)
         if self.nightly.due(now):
             return Request(NIGHTLY)
+        if self._outgrown(now) and self._scenery.try_again(now):
+            return Request("learn")
         drifting = self._settings.adapt.notice and self.drift.since is not None and not self._watch.alerts.shadow_mode
         return Request("learn") if drifting and self._scenery.try_again(now) else None
+
+    def _outgrown(self, now: float) -> bool:
+        """Tell whether another base model was installed than the incumbent's, and its days may be learned on it."""
+        model, slow = self._watch.model, self._incumbent.slow
+        if model is None or slow is None or not slow.outgrown(model):
+            return False
+        ready = self._watch.shadow is None and not self._watch.alerts.shadow_mode
+        return ready and abs(now - self._scenery.since) >= SETTLED
 
     def night_learns(self, now: float) -> bool:
         """Tell whether the night goes on with learning: there is something new, and nothing stands against it."""

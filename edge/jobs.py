@@ -191,7 +191,7 @@ class Jobs:
         home, now, source = self.home(), self.now(), self.scenery.scene
 
         def job() -> Outcome:
-            writer = self._generator = compose.writer(self.settings.llm, self.settings.data.directory / "states")
+            writer = self._generator = compose.home_writer(self.settings)
             return slow.adapt(
                 home, incumbent, writer, source=source, target=target, now=now, on_progress=self._tell_progress
             )
