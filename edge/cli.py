@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edge import __version__
-from edge.commands import alerts, importing, installing, record
+from edge.commands import alerts, importing, installing, keeping, record
 from edge.commands.terminal import SettingsFile, told
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(alerts.app)
 app.add_typer(importing.app)
 app.add_typer(installing.app)
 app.add_typer(record.app)
+app.add_typer(keeping.app)
 
 
 @app.callback(invoke_without_command=True)

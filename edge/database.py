@@ -82,6 +82,10 @@ class Database:
         """Put the log's content into the file and empty the log; False where somebody reads it meanwhile."""
         return not self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
 
+    def copy(self, path: Path) -> None:
+        """Write the database as it is at this moment into a new file; others may go on writing."""
+        self.rows("VACUUM INTO ?", str(path))
+
     def erase(self) -> None:
         """Write the file anew without what was deleted, and empty the log; raises StoreError where it is read."""
         self.rows("VACUUM")

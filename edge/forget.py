@@ -45,6 +45,17 @@ class Found:
     slots: tuple[str, ...] = ()
     forms: tuple[bytes, ...] = field(default=(), repr=False)  # what no file may hold afterwards
 
+    def summary(self, *, keep_models: bool = False) -> str:
+        """Say what goes, for a person to decide on."""
+        parts = [
+            ", ".join(device.name for device in self.devices),
+            f"{self.behaviors} behaviors",
+            f"{len(self.alerts)} alerts ({len(self.sentences)} more lose their sentence)",
+            f"{len(self.reports)} reports",
+            "" if keep_models else f"{len(self.slots)} models, learned anew from what is left once the agent runs",
+        ]
+        return "; ".join(part for part in parts if part)
+
 
 class Forgetting:
     """Forgets some of a data directory that nobody else holds (edge/lock.py)."""

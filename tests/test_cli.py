@@ -17,10 +17,10 @@ from tests.hearing import bodies, message, watching
 ROOT = Path(__file__).parent.parent
 
 
-def sceneshift(*words, timeout=60, **environment):
+def sceneshift(*words, timeout=60, stdin="", **environment):
     return subprocess.run(
         [sys.executable, "-m", "edge", *map(str, words)],
-        capture_output=True, text=True, timeout=timeout, cwd=ROOT, env={**os.environ, **environment},
+        input=stdin, capture_output=True, text=True, timeout=timeout, cwd=ROOT, env={**os.environ, **environment},
     )  # fmt: skip
 
 

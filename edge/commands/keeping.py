@@ -1,0 +1,110 @@
+"""The commands that keep a record, or do away with it: backup, restore, forget. Imports happen when they run."""
+
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.commands.terminal import SettingsFile
+
+app = typer.Typer()
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+
+
+@app.command()
+def backup(out: Annotated[Path, typer.Argument(help="file to write", metavar="FILE")], settings: SettingsFile) -> None:
+    """Write all that was lived and learned into one file; the agent may go on running."""
+    import time  # noqa: PLC0415
+
+    from edge.backup import back_up  # noqa: PLC0415
+    from edge.settings import load  # noqa: PLC0415
+
+    done = back_up(load(settings).data.directory, out, time.time())
+    slots = sum(name.endswith("/manifest.json") for name in done.files)
+    typer.echo(f"{done.behaviors} behaviors, {slots} model slots: {out}")
+    typer.echo("It tells when you are at home: keep it where only you can read it. No password is in it.")
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="a file that `backup` wrote", metavar="FILE")],
+    settings: SettingsFile,
+    replace: Annotated[bool, typer.Option("--replace", help="set aside what is there, and restore")] = False,
+) -> None:
+    """Put a backup back, verified first to the last byte; the agent must not run."""
+    import time  # noqa: PLC0415
+
+    from edge.lock import alone  # noqa: PLC0415
+    from edge.restore import restore as put_back  # noqa: PLC0415
+    from edge.settings import load  # noqa: PLC0415
+
+    loaded = load(settings)
+    with alone(loaded.data.directory):
+        done, aside = put_back(backup, loaded.data.directory, time.time(), replace=replace)
+    typer.echo(f"{done.behaviors} behaviors as of {_local(done.created, loaded.home.zone)}: {loaded.data.directory}")
+    if aside is not None:
+        typer.echo(f"What was there before is in {aside}; delete it when you do not need it any more.")
+
+
+@app.command()
+def forget(  # noqa: PLR0917  a command's options are its arguments
+    settings: SettingsFile,
+    device: Annotated[str, typer.Option(help="a device's name or id, or a glob of them")] = "",
+    before: Annotated[str, typer.Option(help="all that was before a day or time: 2026-05-01, 2026-05-01T12:00")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="all that was lived and learned")] = False,
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="keep models that learned from it")] = False,
+    yes: Yes = False,
+) -> None:
+    """Forget a device, what came before a day, or everything: rows, reports, models; the agent must not run."""
+    from edge.core.errors import SettingsError  # noqa: PLC0415
+    from edge.forget import Forgetting, forget_all  # noqa: PLC0415
+    from edge.lock import alone  # noqa: PLC0415
+    from edge.settings import load  # noqa: PLC0415
+
+    loaded = load(settings)
+    directory = loaded.data.directory
+    if sum(map(bool, (device, before, everything))) != 1:
+        raise SettingsError("say what to forget: --device NAME, --before DAY or --all, one of them")
+    day = _moment(before, loaded.home.zone) if before else float("-inf")
+    with alone(directory):
+        if everything:
+            _sure(f"all that was lived and learned in {directory}", yes=yes)
+            left = forget_all(directory)
+            typer.echo(f"{directory} is empty" + (f", but for {', '.join(left)}: not ours to delete" if left else ""))
+            return
+        forgetting = Forgetting(directory, device=device, before=day)
+        try:
+            _sure(forgetting.found.summary(keep_models=keep_models), yes=yes)
+            files = forgetting.do(keep_models=keep_models)
+        finally:
+            forgetting.close()
+    found = forgetting.found
+    if files and found.forms:
+        typer.echo(f"Forgotten; no byte of {files} files names it.")
+    else:
+        typer.echo("Forgotten; models that were kept still hold what they learned." if keep_models else "Forgotten.")
+    if device:
+        typer.echo("It is recorded again when it is heard again; `alerts.exclude` in the settings only stops alerts.")
+    typer.echo("Backups you made are as they were.")
+
+
+def _sure(what: str, *, yes: bool) -> None:
+    """Ask whether it is meant, unless that was said."""
+    typer.echo(f"To be forgotten: {what}.")
+    if not yes:
+        typer.confirm("It cannot be undone, but from a backup. Forget it?", abort=True)
+
+
+def _moment(text: str, zone: tzinfo) -> float:
+    from edge.core.errors import SettingsError  # noqa: PLC0415
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"--before {text!r:.40} is no day: write for example 2026-05-01") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def _local(moment: float, zone: tzinfo) -> str:
+    return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M}"
