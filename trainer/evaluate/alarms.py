@@ -9,7 +9,7 @@ Anomalies stand in a second life beside, of which nothing is learned: they are o
 import json
 import threading
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +27,8 @@ from edge.core.errors import RetrainError
 from edge.sections import Adapt
 from edge.settings import Settings
 from edge.slots import Slots
+from trainer.cluster import HERE, Where
+from trainer.cluster import run as run_pieces
 from trainer.evaluate.hub import Hub, Lessons
 from trainer.evaluate.injections import KINDS, Injector
 from trainer.evaluate.past import Past
@@ -96,10 +98,11 @@ def _by_day(behaviors: Items[Behavior], midnights: Items[float]) -> tuple[tuple[
     return tuple(tuple(behaviors[a:b]) for a, b in pairwise(places.tolist()))
 
 
-def judge(wanted: Wanted, tell: Tell) -> Figures:
+def judge(wanted: Wanted, tell: Tell, where: Where = HERE) -> Figures:
     """Return the figures of every home and setting; raises EdgeError where a home cannot be learned."""
     settings = tuple(dict.fromkeys((wanted.alarms_per_week, *wanted.settings)))
-    homes = [_home(number, wanted, settings, tell) for number in range(wanted.homes)]
+    asked = {**asdict(wanted), "settings": settings, "homes": 1}  # how many there are changes no home
+    homes = run_pieces(home, [{"number": number, "wanted": asked} for number in range(wanted.homes)], where, tell)
     averages = [
         {"alarms_per_week": setting, **_average([home["settings"][place] for home in homes])}
         for place, setting in enumerate(settings)
@@ -119,8 +122,10 @@ def _average(figures: Items[Figures]) -> Figures:
     }
 
 
-def _home(number: int, wanted: Wanted, settings: Items[float], tell: Tell) -> Figures:
-    life = Life.of(number, wanted)
+def home(item: Any, tell: Tell) -> Figures:
+    """Live one home; return its figures at every setting. `item`: its number, and what is wanted of all."""
+    number, wanted = int(item["number"]), Wanted(**item["wanted"])
+    settings, life = wanted.settings, Life.of(number, wanted)
     clock = timeline.lively(wanted.seed + number).clock
     told: list[Figures] = []
     with TemporaryDirectory(prefix="sceneshift-alarms-") as name:
@@ -163,11 +168,11 @@ def _figures(life: Life, hub: Hub) -> Figures:
     }
 
 
-def run(wanted: Wanted, json_file: Path | None, picture: Path | None) -> Figures:
+def run(wanted: Wanted, json_file: Path | None, picture: Path | None, where: Where = HERE) -> Figures:
     """Judge the homes; shows how far it is and a table, writes the figures and draws the trade-off."""
     console = Console()
     with progress(console, "alarms") as tell:
-        told = judge(wanted, tell)
+        told = judge(wanted, tell, where)
     if json_file:
         part = json_file.with_name(f"{json_file.name}.part")
         part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
