@@ -14,7 +14,7 @@ from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import Event
 from edge.dialects.payloads import allow
-from edge.importers.past import AUTOMATION, Gone, Page, Reader, Reported, digest
+from edge.importers.past import AUTOMATION, EXCLUDED, Gone, Page, Reader, Reported, digest
 
 CHUNK = 20_000  # behaviors in one merge
 ROWS = 1_000_000  # and rows read for it at most: what a kill costs
@@ -22,7 +22,7 @@ AHEAD = 60.0  # seconds by which a clock may be ahead of ours
 IMPORTS = "imports"  # the fact: where each reading stands
 _KEPT = 8  # newest readings whose place is kept
 UNCHANGED, OUTSIDE, FUTURE = "repeated, or the first report", "outside the days asked for", "in the future"
-AUTOMATED, EXCLUDED = "done by an automation", "excluded"
+AUTOMATED = "done by an automation"
 
 
 class Merging(Protocol):

@@ -79,10 +79,12 @@ def _recorder(source: str, wanted: Wanted, settings: Settings, known: list[tuple
     registry = wanted.registry or (beside(path) if isinstance(path, Path) else None)
     bases = [each.options()["base_topic"].strip("/") for each in settings.sources if each.dialect == "zigbee2mqtt"]
     exposed = zigbee(registry, bases) if registry is not None and bases else {}
-    streamed = any(str(each.dialect) == "statestream" for each in settings.sources)
-    if not exposed and not streamed:
+    streams = [each for each in settings.sources if each.dialect == "statestream"]
+    if not exposed and not streams:
         raise SettingsError(
             "Home Assistant's history is of no use while nothing live goes by the same names: add a source of the "
             'dialect "statestream" to the settings; or, for zigbee2mqtt, name --registry .storage/core.entity_registry'
         )
-    return Recorder(path, Names(exposed, streamed=streamed, known=known), since=wanted.since, until=wanted.until)
+    include = [] if any(not each.include for each in streams) else [glob for each in streams for glob in each.include]
+    names = Names(exposed, streamed=bool(streams), include=include, known=known)
+    return Recorder(path, names, since=wanted.since, until=wanted.until)

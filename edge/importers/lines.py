@@ -1,5 +1,6 @@
 """Text files line by line: in bounded memory whatever the file holds, and taken up again where a reading stopped."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from edge.importers.past import Gone, Page, Reported, digest
 PAGE = 10_000  # lines
 SAMPLE = 65_536  # bytes looked at to tell what a file is
 _MARK = 4096  # bytes by which a file is known again, at its start and before the place where a reading stopped
+_BLOCK = 1 << 20  # bytes of a line without end that are skipped at once
 _BOM = b"\xef\xbb\xbf"
 Read = Callable[[str], Reported | Gone | None]  # None: tells nothing by design; MessageError: the reason
 
@@ -108,6 +110,8 @@ def _line(file: BinaryIO) -> bytes | None:
     raw = file.readline(MAX_PAYLOAD)
     if len(raw) < MAX_PAYLOAD or raw.endswith(b"\n"):
         return raw
-    while (more := file.readline(MAX_PAYLOAD)) and not more.endswith(b"\n"):
-        pass
+    while block := file.read(_BLOCK):
+        if (end := block.find(b"\n")) >= 0:
+            file.seek(end + 1 - len(block), os.SEEK_CUR)
+            break
     return None

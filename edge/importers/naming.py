@@ -5,7 +5,8 @@ read by the live dialect. Every other entity is what its live stream makes of it
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from edge.dialects import entities
 from edge.dialects.payloads import instant
 from edge.dialects.zigbee2mqtt import Zigbee2Mqtt
 from edge.importers.bridged import SETPOINT, sent
-from edge.importers.past import MEASURED, REPLAYED, UNHEARD, digest
+from edge.importers.past import EXCLUDED, MEASURED, REPLAYED, UNHEARD, digest
 from edge.importers.registry import Exposed
 
 GROUP = "of a group, whose members report it"
@@ -25,17 +26,25 @@ _ATTRIBUTES = 8192  # texts of attributes kept parsed: they repeat
 
 
 class Names:
-    """Who an entity is. `streamed`: entities stand for themselves, as the settings have a source that streams them.
+    """Who an entity is.
 
-    `known`: pairs recorded live; they tell by which name a thermostat's setpoint goes.
+    `streamed`: entities stand for themselves, as the settings have a source that streams them; `include`: only these
+    of them, as globs over id and name, all where it is empty. `known`: pairs recorded live; they tell by which name a
+    thermostat's setpoint goes.
     """
 
     def __init__(
-        self, exposed: Mapping[str, Exposed], *, streamed: bool, known: Iterable[tuple[str, str]] = ()
+        self,
+        exposed: Mapping[str, Exposed],
+        *,
+        streamed: bool,
+        include: Collection[str] = (),
+        known: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Nothing is opened."""
         self._exposed = exposed
         self._streamed = streamed
+        self._include = tuple(include)
         self._bridges: dict[str, Zigbee2Mqtt] = {}
         for each in exposed.values():
             self._bridges.setdefault(each.base_topic, Zigbee2Mqtt(each.base_topic)).know([each.device])
@@ -47,7 +56,9 @@ class Names:
 
     def identity(self) -> str:
         """Return a digest of who stands for whom."""
-        return digest(str(self._streamed), *(f"{name} {each}" for name, each in sorted(self._exposed.items())))
+        return digest(
+            str(self._streamed), str(self._include), *(f"{name} {each}" for name, each in sorted(self._exposed.items()))
+        )
 
     def device(self, entity: str) -> str | None:
         """Return the device that is out of reach when an entity is, None where that says nothing."""
@@ -72,6 +83,10 @@ class Names:
         if not found:
             raise MessageError(MEASURED)
         device = self._described(entity, said)
+        if self._include and not any(
+            fnmatchcase(name, glob) for name in (entity, device.name) for glob in self._include
+        ):
+            raise MessageError(EXCLUDED)
         if any(act.at is not None and time - act.at > entities.LATE for act in found):
             raise MessageError(REPLAYED)
         return [

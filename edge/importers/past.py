@@ -14,6 +14,7 @@ PERSON, AUTOMATION, DEVICE = "a person in Home Assistant", "an automation or scr
 MEASURED = "a measurement or housekeeping"
 AWAY = "unavailable or unknown"
 REPLAYED = "restored, not done"
+EXCLUDED = "excluded"
 UNHEARD = "of a device that no source in the settings reports"
 
 
