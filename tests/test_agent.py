@@ -1,7 +1,6 @@
 """The whole agent on a real mosquitto: real store, real retraining, real llama.cpp on the shipped model."""
 
 import json
-import threading
 import time
 
 import pytest
@@ -11,74 +10,15 @@ from edge.agent import Agent
 from edge.mqtt import Session
 from edge.report import ask, roll_back_on_disk, status_of
 from edge.requests import Request
-from edge.sections import Adapt, Data, Home, Learn, Llm, Model
-from edge.settings import Settings
-from edge.slots import shipped as real
-from edge.sources import GenericSource
+from edge.sections import Llm, Model
 from edge.store import Store
 from tests import homes
+from tests.running import Running, settings_for
 
 
 @pytest.fixture
 def settings(broker, tmp_path):
-    dictionary = tmp_path / "home.json"
-    devices = [{"id": each.id, "name": each.name, "kind": each.kind} for each in homes.DEVICES]
-    dictionary.write_text(json.dumps({"devices": devices, "controls": homes.PAIRS}))
-    return Settings(
-        broker=broker.address(),
-        data=Data(directory=tmp_path / "data", commit_seconds=0.05),
-        sources=(GenericSource(dialect="generic", topic="home/{device}"),),
-        home=Home(scene="winter", dictionary=dictionary),
-        model=Model(learn_after_days=1000.0),
-        llm=Llm(count=40),
-        adapt=Adapt(steps=150, notice=False),
-        learn=Learn(nightly=False),
-    )
-
-
-class Running:
-    """An agent in a thread, and a client beside it."""
-
-    def __init__(self, settings):
-        self.settings = settings
-        self.agent = Agent(settings)
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.agent.run, args=(self.stop,), daemon=True)
-        client = settings.broker.model_copy(update={"client_id": "test-client"})
-        self.client = Session(client, lasting=False)
-        self.client.subscribe([f"{settings.broker.prefix}/#"])
-        self.heard = []
-
-    def __enter__(self):
-        self.thread.start()
-        self.client.open()
-        self.wait(lambda: self.said("availability", b"online"))
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        self.thread.join(30)
-        self.client.close()
-        assert not self.thread.is_alive()
-
-    def wait(self, condition, seconds=30.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "nothing happened in time"
-            messages = self.client.take(100, 0.05)
-            self.client.acknowledge(messages)
-            self.heard += messages
-
-    def said(self, topic, payload=None):
-        full = f"{self.settings.broker.prefix}/{topic}"
-        return [m for m in self.heard if m.topic == full and payload in (None, m.payload)]
-
-    def live(self, behaviors):
-        before = self.agent.store.count()
-        for each in behaviors:
-            body = json.dumps({"t": each.time, "control": each.control})
-            self.client.publish(f"home/{each.device}", body)
-        self.wait(lambda: self.agent.store.count() == before + len(behaviors))
+    return settings_for(broker, tmp_path)
 
 
 def test_a_home_is_lived_learned_adapted_to_and_rolled_back(settings, shipped_llm):
@@ -183,15 +123,13 @@ def test_nobody_answers_and_the_slots_on_disk_are_rolled_back(settings):
 
 
 @pytest.mark.parametrize("shipped", [False, True])
-def test_without_a_whole_language_model_the_adaptation_is_abandoned_and_scoring_goes_on(
-    settings, tmp_path, monkeypatch, shipped
-):
-    if shipped:  # the shipped one is damaged
-        folder = tmp_path / "behavior-lm"
-        folder.mkdir()
+def test_without_a_whole_language_model_the_adaptation_is_abandoned_and_scoring_goes_on(settings, tmp_path, shipped):
+    if shipped:  # the one in use is damaged
+        folder = settings.data.directory / "models/behavior-lm/9"
+        folder.mkdir(parents=True)
+        (folder.parent.parent / "current.json").write_text('{"behavior-lm": {"version": 9, "over": 2}}')
         (folder / "a.gguf").write_bytes(b"GGUF damaged")
         (folder / "manifest.json").write_text('{"files": {"a.gguf": {"sha256": "0"}}}')
-        monkeypatch.setattr("edge.compose.shipped", lambda name: folder if name == "behavior-lm" else real(name))
     else:
         settings = settings.model_copy(update={"llm": Llm(file=tmp_path / "missing.gguf")})
     with Running(settings) as running:
