@@ -19,6 +19,7 @@ from edge.core.quiet import fits
 from edge.core.scenes import Scene
 from edge.database import Database, migrations
 from edge.history import RECENT
+from edge.importing import IMPORTS
 from edge.renumber import renumber
 from edge.slots import Slots
 from edge.store import FILE
@@ -173,7 +174,7 @@ class Forgetting:
             database.write_many(f"DELETE FROM {table} WHERE id = ?", [(each,) for each in numbers])  # noqa: S608  ours
         strip = "UPDATE alerts SET sentence = ?, explanation = '' WHERE id = ?"
         database.write_many(strip, [(GONE, number) for number in found.sentences])
-        renumber(database, _CHOSEN, self._before)
+        renumber(database, 1, _CHOSEN, self._before)
         database.write("DELETE FROM pairs WHERE id NOT IN (SELECT pair FROM behaviors)")
         database.write("DROP TABLE temp.parted")
         for device in found.devices:
@@ -200,7 +201,16 @@ class Forgetting:
             return {glob: until for glob, until in value.items() if not self._mentions.within(glob)}
         if isinstance(value, str) and key == "scene" and self._mentions.within(value):
             return str(Scene().over(Scene.parse(value)))
+        if isinstance(value, dict) and key == IMPORTS:
+            value = {reading: self._stateless(each) for reading, each in value.items()}
         return None if self._mentions.within([key, value]) else value
+
+    def _stateless(self, reading: Any) -> Any:
+        """Return where a reading of the past stands without the states of what goes: it is not read again."""
+        states = reading.get("states", ()) if isinstance(reading, dict) else ()
+        return (
+            {**reading, "states": [each for each in states if not self._mentions.within(each)]} if states else reading
+        )
 
 
 def forget_all(directory: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """Merging: behaviors of the past into the record, as if they had been lived with it.
 
-Rows are numbered in order of time afterwards; what pointed at one points at the same behavior.
+Rows from the first of them on are numbered in order of time afterwards; what pointed at one points at the same behavior.
 """
 
 import math
@@ -30,9 +30,11 @@ INSERT INTO fresh SELECT min(n), time, pair FROM past p
 WHERE NOT EXISTS (SELECT 1 FROM near b WHERE b.pair = p.pair AND b.time BETWEEN p.time - ?1 AND p.time + ?1)
 GROUP BY pair, time
 """
+_FIRST = "SELECT min(id) FROM behaviors WHERE time > (SELECT min(time) FROM fresh)"
 _WHOLE = """
 INSERT INTO whole (old, time, pair) SELECT old, time, pair FROM (
-    SELECT id AS old, time, pair, 0 AS new, id AS n FROM behaviors UNION ALL SELECT NULL, time, pair, 1, n FROM fresh
+    SELECT id AS old, time, pair, 0 AS new, id AS n FROM behaviors WHERE id >= ?
+    UNION ALL SELECT NULL, time, pair, 1, n FROM fresh
 ) ORDER BY time, new, n
 """
 _AFTER = """
@@ -63,7 +65,8 @@ def merge(database: Database, behaviors: Iterable[tuple[Behavior, str]], devices
         database.write(_FRESH, ALIKE)
         new = int(database.rows("SELECT count(*) FROM fresh")[0][0])
         if new:
-            renumber(database, _WHOLE)
+            first = database.rows(_FIRST)[0][0] or 1 + int(database.rows("SELECT count(*) FROM behaviors")[0][0])
+            renumber(database, first, _WHOLE, first)
         database.run(_AFTER)
     database.settle()
     return Merged(new, count - new)

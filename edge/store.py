@@ -86,7 +86,7 @@ class Store:
     def merge(self, behaviors: Iterable[tuple[Behavior, str]], devices: Iterable[Device]) -> Merged:
         """Take behaviors of the past, each with its device's shown name, into the record, all of them or none.
 
-        Rows are numbered anew in order of time. Raises StoreError, also while an agent lives here.
+        Rows from the first of them on are numbered anew, by time. Raises StoreError, also while an agent lives here.
         """
         with alone(self._directory):
             self._recorder.flush()

@@ -77,6 +77,8 @@ def fill(directory: Path, days: int = 20) -> list[Behavior]:
     store.set_fact("learned", {"behaviors": 60, "said": [0, 0]})
     store.set_fact("calibrations", {"0001-winter": {"a_day": 1.0}, "0003-spring": {"a_day": 2.0}})
     store.set_fact("probation", {"incumbent": "0001-winter", "since": 1.0})
+    place = {"position": 7, "states": [[SECRET.id, "state", NAME], ["lamp1", "state", "ON"]]}
+    store.set_fact("imports", {"0f": place})
     store.set_fact("new", {"what": [{SECRET.id: 1}]})
     store.add_adaptation(START + 2 * DAY, f"winter+new-device:{NAME}", {"gate": {}})
     store.add_adaptation(START + 3 * DAY, "winter", {"source": {"by_hour": {SECRET.id: [0] * 24}}})
@@ -162,6 +164,7 @@ def test_what_is_of_others_stays(home):
     assert {store.fact("scene"), *store.fact("mutes")} == {"winter", "Kettle"}
     assert store.fact("calibrations") == {"0001-winter": {"a_day": 1.0}, "0003-spring": {"a_day": 2.0}}
     assert store.fact("probation") is not None
+    assert store.fact("imports") == {"0f": {"position": 7, "states": [["lamp1", "state", "ON"]]}}
     assert store.fact("learned") is store.fact("new") is None
     assert store.devices() == sorted(OTHERS, key=lambda device: device.id)
     assert {device for device, _ in store.states()} <= {"lamp1", "kettle1"}

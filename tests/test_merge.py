@@ -45,7 +45,7 @@ def store(tmp_path):
 
 
 def test_the_past_comes_before_and_between_and_rows_follow_time(store):
-    store.record(lived(act(100.0), act(200.0), act(150.0, "fan")))
+    store.record(lived(act(100.0), act(200.0), act(150.0, "fan")))  # as they arrived
     merged = store.merge(past(act(50.0, "heat"), act(170.0, "heat"), act(300.0, "heat")), [])
     assert merged == Merged(3, 0)
     assert [(row, each.time, each.device) for row, each in store.behaviors_with_ids()] == [
@@ -113,7 +113,9 @@ def test_whatever_is_merged_the_record_is_what_a_plain_list_would_be(first, told
                            and abs(behavior.time - known.time) <= ALIKE for known in expected)
             ]  # fmt: skip
             assert store.merge(past(*each), []) == Merged(len(fresh), len(each) - len(fresh))
-            expected = sorted([*expected, *fresh], key=lambda behavior: behavior.time) if fresh else expected
+            first = min((behavior.time for behavior in fresh), default=float("inf"))
+            place = next((n for n, known in enumerate(expected) if known.time > first), len(expected))
+            expected[place:] = sorted([*expected[place:], *fresh], key=lambda behavior: behavior.time)
         found = dict(store.behaviors_with_ids())
         assert list(found) == list(range(1, len(expected) + 1))
         assert list(found.values()) == expected
