@@ -89,7 +89,11 @@ class _Found:
 
 def routines(behaviors: Iterable[Behavior], zone: tzinfo, kind: Callable[[str], str]) -> tuple[Routine, ...]:
     """Return a home's routines of its recent weeks, the most telling first; `kind` returns a device's class."""
-    past = Past.of(behaviors, zone)
+    return found_in(Past.of(behaviors, zone), kind)
+
+
+def found_in(past: Past, kind: Callable[[str], str]) -> tuple[Routine, ...]:
+    """Return the routines of a past, the most telling first."""
     if not past.pairs:
         return ()
     search = _Search(past, kind)

@@ -83,7 +83,7 @@ def view(visit: Visit) -> Models:
     done = visit.store.adaptations()
     return Models(
         tuple(sorted(found, key=lambda each: each.name != current)),
-        tuple(_change(visit, each) for each in reversed(done[-MOST:])),
+        tuple(change(visit, each) for each in reversed(done[-MOST:])),
         max(0, len(done) - MOST),
         current,
         previous,
@@ -137,7 +137,8 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _change(visit: Visit, done: Adaptation) -> Change:
+def change(visit: Visit, done: Adaptation) -> Change:
+    """Return what one adaptation changed."""
     report: Mapping[str, Any] = done.report if isinstance(done.report, dict) else {}
     gate = dict(report.get("gate") or {})
     swap = dict(report.get("swap") or {})

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.web import alerts, models, settings, today
+from edge.web import alerts, learned, models, scenes, settings, today
 from edge.web.visits import Visit
 
 
@@ -21,6 +21,9 @@ PAGES = (
     Page("/", "today", today.view),
     Page("/alerts", "alerts", alerts.listed),
     Page("/alerts/{number:int}", "alert", alerts.full, menu=False),
+    Page("/learned", "learned", learned.view),
+    Page("/scenes", "scenes", scenes.view),
+    Page("/scenes/{number:int}", "scene", scenes.view, menu=False),
     Page("/models", "models", models.view),
     Page("/settings", "settings", settings.view),
 )
