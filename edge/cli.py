@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edge import __version__
-from edge.commands import alerts, importing, installing, keeping, record
+from edge.commands import alerts, importing, installing, keeping, learned, record
 from edge.commands.terminal import SettingsFile, told
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ Llm = Annotated[Path | None, typer.Option("--llm", help="any GGUF language model
 
 
 app.add_typer(alerts.app)
+app.add_typer(learned.app)
 app.add_typer(importing.app)
 app.add_typer(installing.app)
 app.add_typer(record.app)
