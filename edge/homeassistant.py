@@ -113,10 +113,10 @@ class HomeAssistant:
         new = {topic: payload for topic, payload in wanted.items() if self._sent.get(topic) != payload}
         if published != wanted.keys():
             self._facts.set_fact(_PUBLISHED, sorted(published | wanted.keys()))
-        for topic, payload in new.items():
-            self._send(topic, payload, retain=True)
         for topic in [*gone, *([] if wanted or not gone else self._states)]:
             self._send(topic, "", retain=True)
+        for topic, payload in new.items():
+            self._send(topic, payload, retain=True)
         if gone:
             self._facts.set_fact(_PUBLISHED, sorted(wanted))
         self._sent = wanted

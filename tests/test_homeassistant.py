@@ -1,0 +1,316 @@
+"""Home Assistant: what is published of us in both forms, on a real broker, by the real agent; and what it asks."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as drawn
+from hypothesis import strategies as st
+
+from edge.core.discovery import MIGRATE, Place, entities, form_for, messages
+from edge.core.events import Message
+from edge.core.verdicts import Alert
+from edge.homeassistant import SETTLES, UNUSUAL_FOR, HomeAssistant
+from edge.mqtt import Session
+from edge.requests import WHATS, Requests
+from edge.sections import Adapt, Web
+from edge.sections import HomeAssistant as Section
+from edge.settings import Settings
+from edge.store import Store
+from tests import homes
+from tests.running import Running, settings_for
+
+PLACE = Place("sceneshift", "home/guard", "homeassistant", "1.0", "http://hub:8765")
+FORMS = ("device", "entities")
+scenes = st.sampled_from(["winter", "winter+multiple", "home", "summer+away", 'removed-device:a "b" {c}+new-device:é'])
+
+
+def published(form, place=PLACE, scene="winter"):
+    """Return every entity's configuration by its key, whichever form it came in."""
+    found = {}
+    for topic, payload in messages(form, place, scene).items():
+        parts, body = topic.removeprefix(f"{place.discovery}/").split("/"), json.loads(payload)
+        if form == "device":
+            assert parts == ["device", place.node, "config"]
+            shared = {key: value for key, value in body.items() if key != "components"}
+            found |= {key: {**shared, **each} for key, each in body["components"].items()}
+        else:
+            platform, node, key, last = parts
+            assert (node, last) == (place.node, "config")
+            found[key] = {**body, "platform": platform}
+    return found
+
+
+@drawn(deadline=None)
+@given(st.text(min_size=1, max_size=64), scenes)
+def test_both_forms_say_the_same_with_ids_of_their_own_and_our_topics_only(client_id, scene):
+    place = Place(client_id, "home/guard", "homeassistant", "1.0")
+    both = [published(form, place, scene) for form in FORMS]
+    assert both[0] == both[1]
+    found = both[0].values()
+    for unique in ("unique_id", "default_entity_id", "name"):
+        assert len({each[unique] for each in found}) == len(found)
+    for each in found:
+        assert each["default_entity_id"] == f"{each['platform']}.{each['object_id']}"
+        assert each["availability_topic"] == "home/guard/availability"
+        assert {"identifiers", "name", "sw_version"} <= each["device"].keys()
+        assert each["origin"]["name"] == "sceneshift"
+        assert all(value.startswith("home/guard/") for key, value in each.items() if key.endswith("_topic"))
+
+
+@drawn(deadline=None)
+@given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
+def test_two_client_ids_are_two_nodes(one, other):
+    nodes = [Place(each, "p", "h", "1").node for each in (one, other)]
+    assert (nodes[0] == nodes[1]) == (one == other)
+
+
+def test_what_can_be_pressed_set_and_picked_is_a_request_that_is_read():
+    requests = Requests("home/guard")
+    values = {"scene": "spring", "mode": "away", "alarms_per_week": "0.5", "alerts": "OFF"}
+    asked = {}
+    for key, each in published("device").items():
+        if "command_topic" in each:
+            payload = each.get("payload_press") or values[key]
+            message = Message(each["command_topic"], payload.encode(), 0.0)
+            assert requests.concerns(message)
+            asked[key] = requests.read(message)
+    assert asked.keys() == {*values, "adapt_now", "roll_back", "was_fine", "was_wrong"}
+    assert {each.what for each in asked.values()} <= WHATS.keys()
+    assert (asked["adapt_now"].what, asked["adapt_now"].scene) == ("adapt", None)
+    assert (asked["was_fine"].alert, asked["was_fine"].verdict) == (0, "fine")
+    assert (asked["mode"].mode, asked["alarms_per_week"].number, asked["alerts"].on) == ("away", 0.5, False)
+
+
+def test_the_present_scene_is_always_one_of_those_to_pick():
+    for scene in ("winter", "winter+night+away"):
+        options = entities("p", scene, 1.0)["scene"]["options"]
+        assert options[0] == scene
+        assert len(options) == len(set(options))
+
+
+@pytest.mark.parametrize(
+    ("version", "form"),
+    [("2024.10.4", "entities"), ("2024.11.0", "device"), ('"2026.4.1"', "device"), ("2024.3.3", "entities"),
+     ("2024.11.0b1", "device"), ("on", None), ("", None), ("12.3", None)],
+)  # fmt: skip
+def test_a_version_has_its_form(version, form):
+    assert form_for(version) == form
+
+
+class Beside:
+    """The Home Assistant side alone, with a clock of its own; what it sends is kept."""
+
+    def __init__(self, store, **section):
+        self.now = 100.0
+        self.sent = []
+        settings = Settings(homeassistant=Section(**section), web=Web(address="hub"))
+        self.side = HomeAssistant(settings, store, self.send, clock=lambda: self.now, seed=1)
+
+    def send(self, topic, payload, *, retain=False):
+        self.sent.append((topic, payload, retain))
+
+    def hear(self, topic, payload, **more):
+        self.side.hear(Message(topic, payload.encode(), 0.0, **more))
+
+    def discover(self, scene="winter"):
+        self.sent.clear()
+        self.side.discover(scene, 1.0)
+        return [(topic, bool(payload)) for topic, payload, _ in self.sent]
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store.open(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+def test_the_version_that_is_heard_picks_the_form_and_the_other_lets_go_first(store):
+    beside = Beside(store)
+    assert len(beside.discover()) == len(entities("sceneshift", "winter", 1.0))
+    assert beside.discover() == [], "nothing has changed"
+    beside.hear("ha/sensor/current_version/state", "2025.4.4", retained=True)
+    assert beside.side.form == "device"
+    assert beside.side.born()
+    assert not beside.side.born()
+    beside.discover()
+    assert {(payload, retain) for _, payload, retain in beside.sent} == {(MIGRATE, False)}
+    assert not beside.side.tick()
+    assert beside.discover() == [], "they are still letting go"
+    beside.now += SETTLES
+    assert beside.side.tick()
+    told = beside.discover()
+    assert told[-1] == ("homeassistant/device/sceneshift/config", True)
+    assert len(told) == 1 + len(entities("sceneshift", "winter", 1.0))
+    assert not any(full for _, full in told[:-1])
+    assert Beside(store).side.form == "device", "it is known at the next start"
+
+
+def test_another_scene_is_published_and_nothing_else(store):
+    beside = Beside(store, discovery="entities")
+    beside.discover("winter")
+    assert beside.discover("winter+away") == [("homeassistant/select/sceneshift/scene/config", True)]
+
+
+def test_off_removes_what_was_published_however_long_ago(store):
+    topics = {topic for topic, _ in Beside(store, discovery="entities", prefix="ha").discover()}
+    off = Beside(store, discovery="off")
+    removed = dict(off.discover())
+    assert topics < removed.keys()
+    assert not any(removed.values())
+    assert off.discover() == []
+    assert Beside(store, discovery="off").discover() == []
+
+
+def test_a_birth_is_answered_after_a_while_and_an_old_one_is_not(store):
+    beside = Beside(store)
+    for payload, more in (("online", {"retained": True}), ("offline", {}), ("\x00", {})):
+        beside.hear("homeassistant/status", payload, **more)
+    beside.now += 60
+    assert not beside.side.born()
+    beside.hear("homeassistant/status", "online")
+    assert not beside.side.born()
+    beside.now += 2
+    assert beside.side.born()
+
+
+def test_what_is_unusual_is_so_for_a_while_and_what_is_kept_quiet_never(store):
+    beside = Beside(store)
+    agent_side = {"device": "d", "control": "c", "score": 2.0, "next": [], "unusual": True}
+    from edge.alerts import Alerts
+
+    alerts = Alerts(store, lambda *_: None, homes_zone())
+    beside.side.hear_published("behavior", {**agent_side, "quiet": "muted"}, alerts)
+    assert beside.sent[-1][0] == "sceneshift/newest"
+    beside.side.hear_published("behavior", {**agent_side, "quiet": ""}, alerts)
+    assert beside.sent[-1] == ("sceneshift/unusual", "ON", True)
+    beside.now += UNUSUAL_FOR
+    beside.side.tick()
+    assert beside.sent[-1] == ("sceneshift/unusual", "OFF", True)
+    beside.side.hear_published("behavior", {**agent_side, "score": None, "unusual": False, "quiet": "excluded"}, alerts)
+    assert json.loads(beside.sent[-1][1])["score"] == 2.0, "the score of what was judged last stands"
+
+
+def homes_zone():
+    return Settings().home.zone
+
+
+@pytest.fixture
+def settings(broker, tmp_path):
+    return settings_for(broker, tmp_path)
+
+
+def with_form(settings, discovery):
+    return settings.model_copy(update={"homeassistant": Section(discovery=discovery)})
+
+
+def retained(settings):
+    """Return what a newcomer is told: every retained topic."""
+    client = Session(settings.broker.model_copy(update={"client_id": "newcomer"}), lasting=False)
+    client.subscribe(["#"])
+    client.open()
+    assert client.wait(10)
+    time.sleep(0.3)
+    found = {message.topic: message.payload for message in client.take(1000, 0.5) if message.retained}
+    client.close()
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_it_is_discovered_again_at_a_birth_in_order_and_off_leaves_nothing(settings, form):
+    with Running(with_form(settings, form), also=["homeassistant/#"]) as running:
+        configs = messages(form, PLACE, "winter").keys()
+        running.wait(lambda: len(order(running, "homeassistant/")) >= len(configs))
+        running.wait(lambda: running.said("unusual"))
+        running.heard.clear()
+        running.client.publish("homeassistant/status", "online")
+        running.wait(lambda: len(told_again(running)) == len(configs))
+        running.wait(lambda: order(running, "sceneshift/unusual")[-1:] > told_again(running)[-1:])
+        last = told_again(running)[-1]
+        here, state = (
+            next(place for place in order(running, topic) if place > last)
+            for topic in ("sceneshift/availability", "sceneshift/state")
+        )
+        assert last < here < state
+        found = retained(settings)
+        for topic, payload in found.items():
+            if topic.startswith("homeassistant/"):
+                assert json.loads(payload)["availability_topic"] == "sceneshift/availability"
+        assert not [topic for topic in found if topic.endswith(("/alert", "/behavior", "/progress"))]
+    with Running(with_form(settings, "off")):
+        pass
+    found = retained(settings)
+    assert not [topic for topic in found if topic.startswith("homeassistant/")]
+    assert not {"sceneshift/newest", "sceneshift/unusual"} & found.keys()
+
+
+def told_again(running):
+    """Return where among what was heard our configuration stands, behind the birth."""
+    places = order(running, "homeassistant/")
+    birth = [place for place in places if running.heard[place].topic == "homeassistant/status"]
+    return [place for place in places if birth and place > birth[0]]
+
+
+def order(running, prefix):
+    return [place for place, each in enumerate(running.heard) if each.topic.startswith(prefix)]
+
+
+def test_knobs_are_heeded_shown_and_outlive_a_restart(settings):
+    with Running(settings) as running:
+        say = running.client.publish
+        say("sceneshift/alarms_per_week/set", "2.5")
+        say("sceneshift/alerts/set", "OFF")
+        say("sceneshift/mode/set", "vacation")
+        running.wait(lambda: running.said("alarms_per_week/state", b"2.5"))
+        running.wait(lambda: running.said("alerts/state", b"OFF"))
+        running.wait(lambda: running.said("mode/state", b"vacation"))
+        running.wait(lambda: running.said("scene/state", b"winter+away"))
+        for topic, payload in (("mode", "party"), ("alarms_per_week", "0"), ("alerts", "perhaps")):
+            say(f"sceneshift/{topic}/set", payload)
+        running.wait(lambda: sum("error" in json.loads(each.payload) for each in answers(running)) == 3)
+        assert running.agent.watch.alerts.quiet.silent == "alerts off"
+    with Running(settings) as running:
+        assert running.agent.jobs.choices.status() == {"mode": "vacation", "alarms_per_week": 2.5, "alerts": False}
+        assert running.agent.jobs.slow.plan.alarms_per_week == 2.5
+        running.client.publish("sceneshift/mode/set", "cleaner")
+        running.client.publish("sceneshift/alerts/set", "on")
+        running.wait(lambda: running.said("mode/state", b"cleaner") and running.said("alerts/state", b"ON"))
+        running.wait(lambda: running.agent.watch.alerts.quiet.silent == "cleaner")
+        assert str(running.agent.jobs.scenery.scene) == "winter+away", "a cleaner changes no scene"
+
+
+def answers(running):
+    return [each for each in running.heard if "/response/" in each.topic]
+
+
+def test_every_button_does_what_it_says_or_says_why_not(settings):
+    def press(running, key):
+        button = entities("sceneshift", "winter", 1.0)[key]
+        running.heard.clear()
+        running.client.publish(button["command_topic"], button["payload_press"])
+        running.wait(lambda: answers(running), 60)
+        return json.loads(answers(running)[-1].payload)
+
+    settings = settings.model_copy(update={"adapt": Adapt(steps=20, notice=False)})
+    with Running(settings) as running:
+        assert "no alert yet" in press(running, "was_fine")["error"]
+        assert "sequences were lived" in press(running, "adapt_now")["error"]
+        running.live(homes.behaviors(100))
+        running.agent.store.add_alert(Alert(running.agent.watch.window.last - 86400, None, 2.0, 1.0, "odd"))
+    with Running(settings) as running:
+        assert press(running, "was_wrong")["data"] == {"alert": 1, "verdict": "wrong"}
+        assert press(running, "was_fine")["status"] == "ok"
+        assert running.agent.store.alert(1).state == "fine"
+        for slot in ("0001-winter", "0002-winter"):  # nothing has changed: it learns
+            assert press(running, "adapt_now")["data"]["swap"]["to"] == slot
+        assert running.agent.snapshot["days"]["learned"] > 40
+        figures = running.agent.status()["false_alarms"]
+        assert (figures["told"], figures["fine"], figures["per_week"]) == (1, 1, 0.5)
+        before = running.agent.watch.model.limits
+        running.client.publish("sceneshift/alarms_per_week/set", "0.2")
+        running.wait(lambda: running.agent.watch.model.limits.alpha < before.alpha)
+        assert min(running.agent.watch.model.limits.ratios(before.parts)) < 1, "fewer alarms, wider limits"
+        assert press(running, "roll_back")["data"]["swap"]["to"] == "0001-winter"
+        running.wait(lambda: running.agent.watch.model.limits.alpha < before.alpha)
