@@ -40,6 +40,8 @@ class Application:
         self._live = live
         self._file = file
         self._phrases = compose.phrases(agent.settings.alerts.language)
+        known = compose.known_dictionary(agent.settings.home.dictionary).devices
+        self._known = {device.id: device.name for device in known.values()}
         self._rendering = Rendering((page.name, page.path) for page in PAGES if page.menu)
 
     def routes(self) -> Starlette:
@@ -89,6 +91,7 @@ class Application:
             query=dict(request.query_params),
             number=int(request.path_params.get("number", 0)),
             file=self._file,
+            known=self._known,
         )
 
     def _html(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from edge.core.quiet import CLEANER, EVERYTHING
 from edge.jobs import REPLAYED
 from edge.store import Store
 from edge.web.strings import say, texts
@@ -98,8 +99,12 @@ def _silences(visit: Visit) -> Iterator[str]:
     known, told = visit.snapshot, visit.settings.alerts
     if known.get("shadow_mode"):
         yield say("silence.shadow", why=known["shadow_mode"])
+    if known.get("alerts") is False:
+        yield say("silence.off")
+    elif known.get("mode") == CLEANER:
+        yield say("silence.cleaner")
     for glob, until in dict(known.get("mutes") or {}).items():
-        key = "silence.all" if glob == "*" else "silence.muted"
+        key = "silence.all" if glob == EVERYTHING else "silence.muted"
         yield say(key, device=visit.names().get(glob, glob), until=_until(visit, float(until)))
     if told.exclude:
         yield say("silence.excluded", devices=", ".join(told.exclude))

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from edge.core.quiet import REASONS
-from edge.core.scenes import MODES, OCCUPANCIES, PARTS, SEASONS
-from edge.core.verdicts import TOLD, Alert
+from edge.core.quiet import EVERYTHING, REASONS
+from edge.core.scenes import HOUSE_MODES, MODES, OCCUPANCIES, PARTS, SEASONS
+from edge.core.verdicts import TOLD, UNUSUAL, Alert
 from edge.web.situation import days_recorded
+from edge.web.strings import say
 from edge.web.visits import MissingError, Visit
 
 MOST = 2000  # behaviors of one day on a page, the newest
+FIRST, LAST = 2000, 2200  # years a home may be looked at in
 SCENES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES)
 
 
@@ -38,7 +40,11 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """One day of the home. `before`, `after`: the days beside it, "" where there is nothing."""
+    """One day of the home. `before`, `after`: the days beside it, "" where there is nothing.
+
+    `scene`: its words; `mode`: of the house, one of `modes`; `tells`: whether alerts are on; `muted`: whether all of
+    them wait.
+    """
 
     day: str
     weekday: int
@@ -52,14 +58,20 @@ class Today:
     alerts: int
     expected: tuple[Next, ...]
     scenes: tuple[str, ...]
+    modes: tuple[str, ...]
+    mode: str
+    tells: bool
+    muted: bool
     days: float
     learn_after: float
+    scene: tuple[str, ...]
+    false_alarms: str
 
 
 def view(visit: Visit) -> Today:
     """Return a day, by default the home's today; raises MissingError for what is no day."""
     day = _day(visit)
-    start, end = (_midnight(visit, each) for each in (day, day + timedelta(days=1)))
+    start, end = _midnight(visit, day), _midnight(visit, day + timedelta(days=1))
     rows = list(_rows(visit, start, end))
     first = visit.store.began()
     today = visit.local(visit.now).date()
@@ -76,8 +88,14 @@ def view(visit: Visit) -> Today:
         alerts=sum(row.mark == "told" for row in rows),
         expected=tuple(expected(visit)),
         scenes=SCENES,
+        modes=tuple(HOUSE_MODES),
+        mode=str(visit.snapshot.get("mode") or "home"),
+        tells=visit.snapshot.get("alerts") is not False,
+        muted=EVERYTHING in dict(visit.snapshot.get("mutes") or {}),
         days=days_recorded(visit),
         learn_after=visit.settings.model.learn_after_days,
+        scene=tuple(str(visit.snapshot.get("scene") or "").split("+")),
+        false_alarms=_false_alarms(visit),
     )
 
 
@@ -90,20 +108,26 @@ def expected(visit: Visit) -> Iterator[Next]:
         yield Next(told, round(100 * float(each["probability"])))
 
 
+def _false_alarms(visit: Visit) -> str:
+    """Say how many of the alerts lately people called fine, a week; "" where the agent says nothing of it."""
+    told = visit.snapshot.get("false_alarms")
+    return say("fact.false_alarms.value", **told) if isinstance(told, dict) else ""
+
+
 def _day(visit: Visit) -> date:
     said = visit.query.get("day", "")
     try:
-        return date.fromisoformat(said) if said else visit.local(visit.now).date()
+        found = date.fromisoformat(said) if said else visit.local(visit.now).date()
     except ValueError as error:
-        raise MissingError(f"{said!r:.40} is no day: write for example 2026-01-31") from error
+        raise MissingError(say("days.none")) from error
+    if not FIRST <= found.year <= LAST:
+        raise MissingError(say("days.none"))
+    return found
 
 
 def _midnight(visit: Visit, day: date) -> float:
     """Return the beginning of a day in the home's time."""
-    try:
-        return datetime.combine(day, time(), visit.zone).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise MissingError("there is no such day") from error
+    return datetime.combine(day, time(), visit.zone).timestamp()
 
 
 def _rows(visit: Visit, start: float, end: float) -> Iterator[Row]:
@@ -128,4 +152,6 @@ def _rows(visit: Visit, start: float, end: float) -> Iterator[Row]:
 def _mark(score: float | None, alert: Alert | None) -> str:
     if alert is not None:
         return "told" if alert.state in TOLD else "quiet"
-    return "unscored" if score is None else "usual"
+    if score is None:
+        return "unscored"
+    return "quiet" if score > UNUSUAL else "usual"  # unusual, and told with what came before it

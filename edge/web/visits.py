@@ -37,7 +37,8 @@ class Visit:
 
     `scores`: of the behaviors of a time, by row; `snapshot`: the agent's status of a moment ago; `newest`: the behavior
     scored last since the start, {} before it; `now`: the home's, seconds since the epoch; `wall`: the clock's; `query`:
-    of the address; `number`: of its path; `file`: the settings file.
+    of the address; `number`: of its path; `file`: the settings file; `known`: names by id as the
+    home's dictionary has them.
     """
 
     store: Store
@@ -51,6 +52,7 @@ class Visit:
     query: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
     file: Path | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def zone(self) -> tzinfo:
@@ -63,4 +65,4 @@ class Visit:
 
     def names(self) -> dict[str, str]:
         """Return the name of every device by its id."""
-        return {device.id: device.name for device in self.store.devices()}
+        return {device.id: device.name for device in self.store.devices()} | dict(self.known)

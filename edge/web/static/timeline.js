@@ -49,8 +49,8 @@
     ctx.stroke();
     ctx.fillStyle = color("soft");
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-    ctx.textAlign = "right";
-    ctx.fillText(chart.dataset.limit, bbox.left + bbox.width - 4, y - 5 * devicePixelRatio);
+    ctx.textAlign = "left";
+    ctx.fillText(chart.dataset.limit, bbox.left + 5 * devicePixelRatio, y - 5 * devicePixelRatio);
     ctx.restore();
   }
 
@@ -74,7 +74,7 @@
         y: { range: () => [0, Math.min(3, highest * 1.08)] },
       },
       axes: [
-        { ...axis, splits: () => Array.from({ length: 9 }, (_, index) => start + index * 10800), values: (_, splits) => splits.map(hour) },
+        { ...axis, size: 28, splits: () => Array.from({ length: 9 }, (_, index) => start + index * 10800), values: (_, splits) => splits.map(hour) },
         { ...axis, size: 42 },
       ],
       series: [{}, ...[circle, diamond, triangle].map((shape) => ({ paths: () => null, points: { show: points(shape) } }))],
