@@ -14,11 +14,12 @@ from edge.core.dictionary import parse_dictionary
 from edge.core.scenes import Scene
 from edge.core.sequences import split
 from edge.demo.recorded import open_home
+from edge.replay import Silent
 from edge.settings import Settings
 from edge.slots import Slots, shipped
 from edge.synthesis import Home
 from edge.watch import Watch
-from trainer.evaluate.replay import Alarms, Silent
+from trainer.evaluate.replay import Alarms
 
 HOME = shipped("demo-home")
 # Hours after the last midnight, device, control: each set is lived alone.

@@ -1,6 +1,6 @@
 """Merging: behaviors of the past into the record, as if they had been lived with it.
 
-Rows from the first of them on are numbered in order of time afterwards; what pointed at one points at the same behavior.
+Rows behind the first of them are numbered anew, by time; what pointed at one points at the same behavior afterwards.
 """
 
 import math

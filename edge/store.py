@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device
@@ -46,7 +46,7 @@ class Store:
         self._recorder = Recorder(database, self._scores)
 
     @classmethod
-    def open(cls, directory: Path, *, read_only: bool = False) -> "Store":
+    def open(cls, directory: Path, *, read_only: bool = False) -> Self:
         """Open or make the database in a directory; raises StoreError where it cannot be used."""
         path = directory / FILE
         if read_only and not path.exists():

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge.commands.terminal import SettingsFile
+from edge.commands.terminal import SettingsFile, moment
 
 app = typer.Typer()
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
@@ -66,7 +66,7 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
     directory = loaded.data.directory
     if sum(map(bool, (device, before, everything))) != 1:
         raise SettingsError("say what to forget: --device NAME, --before DAY or --all, one of them")
-    day = _moment(before, loaded.home.zone) if before else float("-inf")
+    day = moment(before, loaded.home.zone, float("-inf"))
     with alone(directory):
         if everything:
             _sure(f"all that was lived and learned in {directory}", yes=yes)
@@ -94,16 +94,6 @@ def _sure(what: str, *, yes: bool) -> None:
     typer.echo(f"To be forgotten: {what}.")
     if not yes:
         typer.confirm("It cannot be undone, but from a backup. Forget it?", abort=True)
-
-
-def _moment(text: str, zone: tzinfo) -> float:
-    from edge.core.errors import SettingsError  # noqa: PLC0415
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(f"--before {text!r:.40} is no day: write for example 2026-05-01") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
 def _local(moment: float, zone: tzinfo) -> str:

@@ -1,27 +1,104 @@
-"""The commands about what was recorded: out, in, kept, forgotten. Each imports what it needs when it runs."""
+"""The commands about what was recorded: written out, and lived again. Each imports what it needs when it runs."""
 
+import csv
 import json
+import sys
+from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated, Any
 
 import typer
 
-from edge.commands.terminal import SettingsFile
+from edge.commands.terminal import SettingsFile, moment
 
 app = typer.Typer()
+Since = Annotated[str, typer.Option(help="first day or moment, for example 2026-01-31 or 2026-01-31T12:00")]
+Until = Annotated[str, typer.Option(help="day or moment to stop before")]
+
+
+class Form(StrEnum):
+    """How behaviors are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 @app.command()
-def export(settings: SettingsFile, out: Annotated[Path, typer.Option(help="JSON lines to write")]) -> None:
-    """Write every behavior as one JSON object a line, in order of arrival."""
+def export(
+    settings: SettingsFile,
+    out: Annotated[Path, typer.Option(help="file to write")],
+    form: Annotated[Form, typer.Option("--format", help="JSON lines, or a table with a header")] = Form.JSONL,
+    since: Since = "",
+    until: Until = "",
+) -> None:
+    """Write every behavior, one a line, in order of arrival: t (seconds since the epoch), device, control."""
     from edge.settings import load  # noqa: PLC0415
     from edge.store import Store  # noqa: PLC0415
 
-    store = Store.open(load(settings).data.directory, read_only=True)
+    loaded = load(settings)
+    zone = loaded.home.zone
+    between = (moment(since, zone, float("-inf")), moment(until, zone, float("inf")))
     count = 0
-    with out.open("w", encoding="utf-8") as file:
-        for each in store.behaviors():
-            file.write(json.dumps({"t": each.time, "device": each.device, "control": each.control}) + "\n")
+    with closing(Store.open(loaded.data.directory, read_only=True)) as store, _written(out) as file:
+        table = csv.DictWriter(file, ("t", "device", "control"), lineterminator="\n")
+        if form == Form.CSV:
+            table.writeheader()
+        for each in store.behaviors(*between):
+            row = {"t": each.time, "device": each.device, "control": each.control}
+            if form == Form.CSV:
+                table.writerow(row)
+            else:
+                file.write(json.dumps(row) + "\n")
             count += 1
-    store.close()
     typer.echo(f"{count} behaviors: {out}")
+
+
+@app.command()
+def replay(
+    source: Annotated[str, typer.Argument(help="a file as `export` writes it, or any that `import` reads")],
+    settings: SettingsFile,
+    slot: Annotated[str, typer.Option(help="the model to judge with; default is the one in use")] = "",
+    every: Annotated[bool, typer.Option("--all", help="also what was unusual and kept quiet, with the reason")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Say what would have been alerted, had this been lived with the model of now; nothing is sent, nothing written."""
+    from edge.replay import Replayed  # noqa: PLC0415
+    from edge.settings import load  # noqa: PLC0415
+
+    loaded = load(settings)
+    found: Replayed = _replayed(source, loaded, slot)
+    if as_json:
+        typer.echo(json.dumps(found.as_json()))
+        return
+    from edge.listing import lines  # noqa: PLC0415
+
+    for line in lines(found.alerts if every else found.told(), loaded.home.zone):
+        typer.echo(line)
+    for line in found.summary():
+        typer.echo(line)
+
+
+def _replayed(source: str, settings: Any, slot: str) -> Any:
+    """Read a source and live it, with a bar where somebody looks."""
+    import time  # noqa: PLC0415
+
+    from edge.importers import Wanted, opened  # noqa: PLC0415
+    from edge.replay import Scratch, read  # noqa: PLC0415
+    from edge.replay import replay as live  # noqa: PLC0415
+
+    with closing(Scratch.open(settings.data.directory, read_only=True)) as scratch:
+        with closing(opened(source, Wanted(settings.home.zone), settings, scratch.pairs())) as reader:
+            read(scratch, reader, settings, time.time())
+        with typer.progressbar(length=len(scratch.past), label="living it", file=sys.stderr) as bar:
+            return live(settings, scratch, slot, lambda done: bar.update(done - bar.pos))
+
+
+def _written(path: Path) -> IO[str]:
+    """Open a file to write; raises SettingsError."""
+    from edge.core.errors import SettingsError  # noqa: PLC0415
+
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error

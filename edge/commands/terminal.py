@@ -1,13 +1,27 @@
-"""The terminal: the settings file as an option, and an agent's answer told there."""
+"""The terminal: the settings file as an option, a day that was typed, and an agent's answer told there."""
 
 import json
 import sys
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="TOML file; see deploy/sceneshift.toml")]
+
+
+def moment(text: str, zone: tzinfo, otherwise: float) -> float:
+    """Return a day or moment as seconds since the epoch, `otherwise` where nothing is said; raises SettingsError."""
+    from edge.core.errors import SettingsError  # noqa: PLC0415 - for `--help` to be instant
+
+    if not text:
+        return otherwise
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(f"{text!r:.40} is no day: write for example 2026-01-31") from error
 
 
 def told(answer: dict[str, Any] | None) -> None:

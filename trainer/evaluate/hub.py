@@ -21,10 +21,11 @@ from edge.core.recalibration import refitted
 from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
 from edge.history import gather, lived_since
+from edge.replay import Silent
 from edge.store import Store
 from edge.synthesis import Scoring
 from edge.watch import Watch
-from trainer.evaluate.replay import Alarms, Answers, Floats, Lived, Silent, newest_surprise
+from trainer.evaluate.replay import Alarms, Answers, Floats, Lived, newest_surprise
 
 Known = tuple[tuple[object, ...], ...]
 WEEK = 7  # days

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from edge.adapt import Model
 from edge.core.behaviors import Behavior, Entry
 from edge.core.calibration import PARTS, Limits
-from edge.core.events import Event, Message
+from edge.core.events import Message
 from edge.core.metrics import Foretold
 from edge.core.sequences import LENGTH, Sequence, Step, Window
 from edge.core.verdicts import SENT, Alert
 from edge.core.vocabulary import CONTROL_ROWS, Vocabulary
+from edge.replay import Silent
 from edge.scorer import Newest
 from edge.watch import Watch
 from trainer.evaluate.injections import Injection
@@ -146,14 +147,6 @@ class Alarms:
 
     def add_scores(self, _scores: Mapping[int, float]) -> None:
         """Keep nothing."""
-
-
-class Silent:
-    """A dialect nobody speaks: behaviors go into the loop directly."""
-
-    def events(self, _message: Message) -> list[Event]:
-        """Return none."""
-        return []
 
 
 def alarms(lived: Lived, surprise: Floats, limits: Limits, vocabulary: Vocabulary) -> list[int]:
