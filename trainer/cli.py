@@ -115,3 +115,37 @@ def new(folder: Annotated[Path, typer.Argument(help="Folder to write the two fil
         typer.echo(f"no key made: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{secret}: signs; keep it, and keep it secret\n{public}: for the hubs, in their model.trusted_keys")
+
+
+@app.command("compress")
+def compress(  # noqa: PLR0917  # a command's options are its arguments
+    dictionary: Annotated[Path, typer.Option(help="dictionary.json of the published data sets' form.")],
+    sequences: Annotated[Path, typer.Option(help="JSON lines, a sequence of [day, slot, device, control] a line.")],
+    out: Annotated[Path, typer.Option(help="File of the sequences to keep.")],
+    method: Annotated[
+        str, typer.Option(help="crossfit, exact or trained; similarity, random or medoids.")
+    ] = "crossfit",
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that may be kept.")] = None,
+    keep: Annotated[float | None, typer.Option(min=0, max=1, help="Or which share of them.")] = None,
+    rule: Annotated[str, typer.Option(help="coverage, or paper: the most important alone.")] = "coverage",
+    scores: Annotated[Path | None, typer.Option(help="File of importance, what was kept and why, tokens.")] = None,
+    seed: Annotated[int, typer.Option(help="Chance.")] = 0,
+) -> None:
+    """Choose the few of a home's sequences that stand for all (SPPC); an exact run goes on where it was stopped."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.evaluate.progress import progress  # noqa: PLC0415
+    from trainer.sppc.compression import Asked, compress_files  # noqa: PLC0415
+
+    asked = Asked(method, rule, budget_tokens, keep, seed, out.with_name(f"{out.name}.exact.json"))
+    try:
+        with progress(Console(stderr=True), "compress") as tell:
+            found = compress_files(
+                dictionary, sequences, asked, out=out, scores=scores, tell=lambda done, of: tell(method, done, of)
+            )
+    except (EdgeError, OSError) as error:
+        typer.echo(f"not compressed: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{out}: {len(found.kept)} of {len(found.importance)} sequences, "
+               f"{found.after} of {found.before} tokens")  # fmt: skip
