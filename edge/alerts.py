@@ -225,12 +225,10 @@ class Alerts:
 
     def _reason(self, device: str, window: Window, time: float, heard: float) -> str:
         """Return why nobody is told of an unusual behavior of a device, "" where somebody is."""
-        if device in self._muted or self.quiet.muted(self.device(device), heard):
+        muted = device in self._muted or self.quiet.muted(self.device(device), heard)
+        if reason := self.quiet.silent or (MUTED if muted else ""):
             self._muted.add(device)
-            return MUTED
-        if self.quiet.silent:
-            self._muted.add(device)
-            return self.quiet.silent
+            return reason
         if window.alarmed:
             return SAME_SEQUENCE
         return SHADOW if self.shadow_mode else self.quiet.held(device, time)

@@ -10,9 +10,9 @@ from typing import Any
 from edge.core.devices import Device
 from edge.core.errors import SettingsError
 
-EXCLUDED, MUTED, CLEANER, OFF = "excluded", "muted", "cleaner", "alerts off"
+EXCLUDED, CLEANER, OFF, MUTED = "excluded", "cleaner", "alerts off", "muted"
 SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET = "same sequence", "shadow", "cooldown", "budget"
-REASONS = (EXCLUDED, MUTED, CLEANER, OFF, SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET)  # in the order they are asked for
+REASONS = (EXCLUDED, CLEANER, OFF, MUTED, SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET)  # in the order they are asked for
 EVERYTHING = "*"  # the glob of a mute of all devices
 DAY = 86400.0
 MOST_MUTES = 200  # kept at once
