@@ -282,10 +282,10 @@ def test_a_truncated_file_gives_what_is_whole(tmp_path_factory, cut):
     assert (0 if page is None else len(page.items)) in {whole[:cut].count(b"\n"), whole[:cut].count(b"\n") + 1}
 
 
-def test_a_line_of_two_gigabytes_costs_no_memory(store, tmp_path):
+def test_a_line_without_end_costs_no_memory(store, tmp_path):
     path = written(tmp_path / "a.jsonl", rows(2))
     with path.open("ab") as file:
-        file.truncate(path.stat().st_size + 2**31)  # a hole of zeros
+        file.truncate(path.stat().st_size + 2**28)  # a hole of zeros
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + json.dumps(rows(3)[-1]).encode() + b"\n")
     tracemalloc.start()
