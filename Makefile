@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench mosquitto clean
+.PHONY: demo test bench interop mosquitto clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sceneshift demo
@@ -18,6 +18,11 @@ test: $(VENV)/.test mosquitto
 
 bench: $(VENV)/.test mosquitto
 	$(BIN)/python -m benchmarks
+
+# Beside others' programs: two Home Assistants (3.11, 3.13), installed once into .cache/interop, and what firmware is
+# validated with. Minutes; not part of `make test`.
+interop: $(VENV)/.test mosquitto
+	$(BIN)/pytest tests/interop
 
 # llama-cpp-python is compiled from source: about four minutes on two cores.
 $(VENV)/.demo: pyproject.toml
