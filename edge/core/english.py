@@ -66,5 +66,6 @@ ENGLISH: Mapping[str, str] = {
     "routine.after": "when {first}, usually {next} within {span}",
     "routine.then": "{what}, then {next} within {span}",
     "routine.days": "{what}; on {held} of {of} such days",
+    "routine.new": "{what}; on {held} of {of} such days of the last {n} weeks",
     "routine.times": "{what}; {held} of {of} times",
 }  # fmt: skip

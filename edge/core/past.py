@@ -108,6 +108,11 @@ class Past:
         time = np.array([each.time for each in lived], np.float64)
         return cls(time, np.array(minute, np.int64), np.array(pair, np.int64), tuple(names))
 
+    def newest(self) -> "Past":
+        """Return the LATELY days of it, with the same pairs."""
+        begin = int(np.searchsorted(self.minute, (int(self.days[-1]) - LATELY + 1) * DAY))
+        return Past(self.time[begin:], self.minute[begin:], self.pair[begin:], self.pairs)
+
     @cached_property
     def days(self) -> Ints:
         """The ordinals of the days on which the home did anything, in order."""

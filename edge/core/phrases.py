@@ -13,7 +13,7 @@ from edge.core.english import ENGLISH
 from edge.core.errors import SettingsError
 from edge.core.explanations import DEVICE, DURATION, ORDER, Explanation, seldom
 from edge.core.habits import Habit
-from edge.core.past import DAY, SLOT, When
+from edge.core.past import DAY, LATELY, SLOT, When
 from edge.core.prompts import clean
 from edge.core.routines import EVENING, Link, Routine, Trigger
 
@@ -104,7 +104,8 @@ class Phrases:
             what = self.say("routine.trigger", what=what, span=within, trigger=trigger)
         for link in told.links[1 if told.when else 2 :]:
             what = self.say("routine.then", what=what, next=self._does(link, names), span=self._within(link.within))
-        what = self.say("routine.days" if told.when else "routine.times", what=what, held=told.held, of=told.of)
+        key = "routine.new" if told.new else "routine.days" if told.when else "routine.times"
+        what = self.say(key, what=what, held=told.held, of=told.of, n=LATELY // 7)
         return f"{what[:1].upper()}{what[1:]}."
 
     def _timed(self, told: Routine, names: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.core.behaviors import Behavior
 from edge.core.controls import UNDONE, part_and_word
-from edge.core.past import DAY, Ints, Past, When
+from edge.core.past import DAY, LATELY, Ints, Past, When
 from edge.core.successions import Chain, Successions
 
 MOST = 40  # routines told
@@ -58,7 +58,8 @@ class Routine:
 
     `when`: its days and hours, None where it is bound to none. `held` of `of`: on so many of such days; where it is
     bound to none, after so many of the times that its first behavior was done. `per_week`: times a week. `sure`: nats
-    against chance (edge/core/past.py).
+    against chance (edge/core/past.py). `new`: it is one of the last weeks, LATELY in edge/core/past.py, and counted
+    there alone.
     """
 
     links: tuple[Link, ...]
@@ -69,6 +70,7 @@ class Routine:
     sure: float
     trigger: Trigger | None = None
     span: Span | None = None
+    new: bool = False
 
     @property
     def devices(self) -> frozenset[str]:
@@ -97,7 +99,7 @@ def found_in(past: Past, kind: Callable[[str], str]) -> tuple[Routine, ...]:
     if not past.pairs:
         return ()
     search = _Search(past, kind)
-    found = _distinct(search.timed(), search.chains())
+    found = _distinct(search.timed(), search.chains(), _new(past, kind))
     return tuple(each.routine for each in sorted(found, key=_telling)[:MOST])
 
 
@@ -186,18 +188,31 @@ class _Search:
         return _Found(routine, places.reshape(-1), np.zeros(0, np.int64), chain.sure)
 
 
+def _new(past: Past, kind: Callable[[str], str]) -> list[_Found]:
+    """Return what the last weeks alone would tell, of a past that is much longer: a home in a new scene lives anew."""
+    if past.days[-1] - past.days[0] < 2 * LATELY:
+        return []
+    late = past.newest()
+    before = len(past.time) - len(late.time)
+    return [
+        replace(each, routine=replace(each.routine, new=True), places=each.places + before, undone=each.undone + before)
+        for each in _Search(late, kind).timed()
+    ]
+
+
 def _telling(found: _Found) -> tuple[float, list[tuple[str, str]]]:
     """Return the order of telling: what is worth most first, then by name."""
     return -found.worth, [(link.device, link.control) for link in found.routine.links]
 
 
-def _distinct(timed: list[_Found], chains: list[_Found]) -> list[_Found]:
-    """Return what is told: of what says the same, the one that says most."""
+def _distinct(timed: list[_Found], chains: list[_Found], new: list[_Found]) -> list[_Found]:
+    """Return what is told: of what says the same, the one that says most; what is new only where it is all there is."""
     spans = [each for each in timed if each.routine.span]
     others = [each for each in timed if not each.routine.span]
     chains = sorted(chains, key=lambda each: (-len(each.routine.links), _telling(each)))
+    late = sorted(new, key=lambda each: (each.routine.span is None, _telling(each)))
     kept: list[_Found] = []
-    for found in (*sorted(spans, key=_telling), *chains, *sorted(others, key=_telling)):
+    for found in (*sorted(spans, key=_telling), *chains, *sorted(others, key=_telling), *late):
         if not any(_tells(each, found) for each in kept):
             kept.append(found)
     return kept
