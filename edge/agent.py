@@ -14,6 +14,7 @@ from edge import __version__, compose, notify, standing
 from edge.alerts import BEGUN
 from edge.core.behaviors import Entry
 from edge.core.devices import Device
+from edge.core.discovery import entity_ids
 from edge.core.errors import MessageError, SettingsError
 from edge.core.events import Message
 from edge.core.habits import MOST
@@ -42,7 +43,11 @@ class Agent:
         self.store = Store.open(settings.data.directory)
         self.session = Session(settings.broker)
         self.requests = Requests(settings.broker.prefix)
-        self._sources = Dialects(dialect(source.dialect, source.options()) for source in settings.sources)
+        own = entity_ids(settings.broker.client_id)  # heard of through Home Assistant, an alert would cause the next
+        self._sources = Dialects(
+            dialect(source.dialect, {**source.options(), "exclude": (*source.exclude, *own)})
+            for source in settings.sources
+        )
         self._sources.know(self.store.devices())
         alerts = compose.alerts(settings, self.store, self.publish)
         zone = settings.home.zone
@@ -134,7 +139,7 @@ class Agent:
         asked = [message for message in messages if self.requests.concerns(message)]
         told = [message for message in messages if self.jobs.scenery.concerns(message)]
         around = [message for message in messages if self.home_assistant.concerns(message)]
-        ours = [*told, *around, *asked]
+        ours = [*told, *asked, *(message for message in around if not self._sources.matches(message.topic))]
         self.watch.handle([message for message in messages if message not in ours])
         if (described := self._sources.described()) != self._described:
             self._described = described
@@ -230,7 +235,6 @@ class Agent:
         choices, scene = self.jobs.choices, str(self.jobs.scenery.scene)
         if self.session.connected:
             self.home_assistant.discover(scene, choices.alarms_per_week)
-            self.session.publish(self.session.availability_topic, "online", retain=True)
         self.publish("state", self.snapshot, retain=True)
         states = {
             "scene/state": scene,

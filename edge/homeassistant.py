@@ -20,6 +20,7 @@ from edge.core.quiet import SAME_SEQUENCE
 from edge.scenery import Facts
 from edge.sections import Web
 from edge.settings import Settings
+from edge.sources import StatestreamSource
 
 UNUSUAL_FOR = 900.0  # seconds after the last unusual behavior of an alarmed sequence in which it is "unusual now"
 DELAYS = (0.5, 2.0)  # seconds after a birth; not every agent of a home answers at once
@@ -56,6 +57,8 @@ class HomeAssistant:
         self._section = section = settings.homeassistant
         broker = settings.broker
         self._place = Place(broker.client_id, broker.prefix, section.prefix, __version__, _page(settings.web))
+        bases = {each.base_topic for each in settings.sources if isinstance(each, StatestreamSource)}
+        self._versions = [f"{base}/{version}" for base in sorted({"+", *bases}) for version in _VERSIONS]
         self._facts = facts
         self._send = send
         self._clock = clock
@@ -68,11 +71,11 @@ class HomeAssistant:
 
     def topics(self) -> list[str]:
         """Return the filters to subscribe to."""
-        return [] if self._section.discovery == "off" else [self._status, *(f"+/{version}" for version in _VERSIONS)]
+        return [] if self._section.discovery == "off" else [self._status, *self._versions]
 
     def concerns(self, message: Message) -> bool:
         """Tell whether a message is of Home Assistant itself."""
-        return message.topic == self._status or message.topic.partition("/")[2] in _VERSIONS
+        return message.topic == self._status or message.topic.endswith(tuple(f"/{each}" for each in _VERSIONS))
 
     def hear(self, message: Message) -> None:
         """Take in a birth, or the version; what is neither is ignored."""
@@ -104,19 +107,25 @@ class HomeAssistant:
         self._sent = {}
 
     def discover(self, scene: str, alarms_per_week: float) -> None:
-        """Publish what is not published yet, and remove what no longer is; only while connected."""
+        """Publish what is not published yet, and remove what no longer is; only while connected.
+
+        Where all is published anew, that we are there is said behind it.
+        """
         wanted = messages(self.form, self._place, scene, alarms_per_week)
         published = {str(topic) for topic in self._facts.fact(_PUBLISHED, [])}
         gone = sorted(published - wanted.keys())
         if wanted and gone and self._moves(gone):
             return
         new = {topic: payload for topic, payload in wanted.items() if self._sent.get(topic) != payload}
+        anew = bool(new) and not self._sent
         if published != wanted.keys():
             self._facts.set_fact(_PUBLISHED, sorted(published | wanted.keys()))
         for topic in [*gone, *([] if wanted or not gone else self._states)]:
             self._send(topic, "", retain=True)
         for topic, payload in new.items():
             self._send(topic, payload, retain=True)
+        if anew:
+            self._send(f"{self._place.prefix}/availability", "online", retain=True)
         if gone:
             self._facts.set_fact(_PUBLISHED, sorted(wanted))
         self._sent = wanted

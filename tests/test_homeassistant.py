@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as drawn
 from hypothesis import strategies as st
 
-from edge.core.discovery import MIGRATE, Place, entities, form_for, messages
+from edge.core.discovery import MIGRATE, Place, entities, entity_ids, form_for, messages
 from edge.core.events import Message
 from edge.core.verdicts import Alert
 from edge.homeassistant import SETTLES, UNUSUAL_FOR, HomeAssistant
@@ -17,6 +17,7 @@ from edge.requests import WHATS, Requests
 from edge.sections import Adapt, Web
 from edge.sections import HomeAssistant as Section
 from edge.settings import Settings
+from edge.sources import StatestreamSource
 from edge.store import Store
 from tests import homes
 from tests.running import Running, settings_for
@@ -117,7 +118,7 @@ class Beside:
     def discover(self, scene="winter"):
         self.sent.clear()
         self.side.discover(scene, 1.0)
-        return [(topic, bool(payload)) for topic, payload, _ in self.sent]
+        return [(topic, bool(payload)) for topic, payload, _ in self.sent if topic != "sceneshift/availability"]
 
 
 @pytest.fixture
@@ -130,6 +131,7 @@ def store(tmp_path):
 def test_the_version_that_is_heard_picks_the_form_and_the_other_lets_go_first(store):
     beside = Beside(store)
     assert len(beside.discover()) == len(entities("sceneshift", "winter", 1.0))
+    assert beside.sent[-1] == ("sceneshift/availability", "online", True)
     assert beside.discover() == [], "nothing has changed"
     beside.hear("ha/sensor/current_version/state", "2025.4.4", retained=True)
     assert beside.side.form == "device"
@@ -162,6 +164,30 @@ def test_off_removes_what_was_published_however_long_ago(store):
     assert not any(removed.values())
     assert off.discover() == []
     assert Beside(store, discovery="off").discover() == []
+
+
+def test_the_version_is_heard_under_any_base_of_a_source_and_any_of_one_level(store):
+    source = StatestreamSource(dialect="statestream", base_topic="home/ha")
+    side = HomeAssistant(Settings(sources=(source,)), store, lambda *_, **__: None)
+    assert "home/ha/sensor/current_version/state" in side.topics()
+    assert "+/sensor/current_version/state" in side.topics()
+    said = Message("home/ha/update/home_assistant_core_update/installed_version", b'"2026.1.0"', 0.0, retained=True)
+    assert side.concerns(said)
+    side.hear(said)
+    assert side.form == "device"
+    assert not side.concerns(Message("sensor/current_version/state/more", b"", 0.0))
+
+
+def test_what_home_assistant_says_of_our_own_entities_is_no_behavior(settings):
+    source = StatestreamSource(dialect="statestream")
+    with Running(settings.model_copy(update={"sources": (source,)})) as running:
+        for name in (*entity_ids("sceneshift"), "light.kitchen"):
+            for state in ("off", "on", "off"):
+                running.client.publish(f"statestream/{name.replace('.', '/')}/state", state)
+        running.wait(lambda: running.agent.store.count() >= 1)
+        running.client.publish("homeassistant/status", "online")  # the source's and ours
+        running.wait(lambda: len(running.said("state")) > 1)
+        assert {each.device for each in running.agent.store.behaviors()} == {"light.kitchen"}
 
 
 def test_a_birth_is_answered_after_a_while_and_an_old_one_is_not(store):

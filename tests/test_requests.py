@@ -15,7 +15,7 @@ from edge.core.quiet import EVERYTHING
 from edge.core.verdicts import Alert
 from edge.mqtt import Session
 from edge.report import ask, status_of
-from edge.requests import Requests
+from edge.requests import WHATS, Requests
 from edge.sections import Alerts, Data
 from edge.settings import Settings
 from edge.sources import GenericSource
@@ -37,9 +37,28 @@ def test_a_mute_and_feedback_are_read():
     assert (found.what, found.device, found.minutes) == ("mute", EVERYTHING, 15.0)
 
 
+def test_a_bare_value_on_a_set_topic_is_what_its_request_holds():
+    for topic, payload, request, body in (
+        ("mode/set", "away", "request/mode", {"mode": "away"}),
+        ("alarms_per_week/set", " 2.5 ", "request/alarms", {"number": 2.5}),
+        ("alerts/set", "OFF", "request/alerts", {"on": False}),
+        ("scene/set", "now", "request/adapt", {"scene": "now"}),
+        (
+            "request/feedback",
+            '{"alert": "last", "verdict": "fine"}',
+            "request/feedback",
+            {"alert": "last", "verdict": "fine"},
+        ),
+    ):
+        assert read(topic, payload) == read(request, json.dumps(body))
+
+
 @pytest.mark.parametrize(
     ("topic", "payload"),
     [
+        ("alerts/set", "perhaps"),
+        ("alarms_per_week/set", "few"),
+        ("request/feedback", '{"alert": 0, "verdict": "fine"}'),
         ("notifications/suspend", "soon"),
         ("notifications/suspend", "nan"),
         ("notifications/suspend", "1e400"),
@@ -56,15 +75,21 @@ def test_what_is_no_request_is_answered_with_what_would_be(topic, payload):
         read(topic, payload)
 
 
-@given(st.text(max_size=60), st.sampled_from(["request/mute", "request/feedback", "notifications/suspend"]))
+SET = ["scene/set", "mode/set", "alarms_per_week/set", "alerts/set", "notifications/suspend"]
+
+
+@given(st.text(max_size=60), st.sampled_from([*SET, *(f"request/{what}" for what in WHATS)]))
 def test_any_payload_is_read_or_refused(text, topic):
-    for payload in (text, json.dumps({"device": text, "minutes": text, "alert": text, "verdict": text})):
+    fields = ("device", "minutes", "alert", "verdict", "scene", "mode", "number", "on")
+    for payload in (text, json.dumps(dict.fromkeys(fields, text))):
         try:
             found = read(topic, payload)
         except (MessageError, SettingsError):
             continue
-        assert found.what in {"mute", "feedback"}
+        assert found.what in WHATS
         assert abs(found.minutes) < 2**53
+        assert abs(found.number) < 2**53
+        assert found.alert >= 0
 
 
 def test_what_was_retained_or_sent_again_is_no_request():

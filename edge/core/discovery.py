@@ -22,6 +22,11 @@ MIGRATE = json.dumps({"migrate_discovery": True})  # another topic is about to t
 DEVICE_FORM_SINCE = (2024, 11)
 _VERSION = re.compile(r'^"?(\d{4})\.(\d{1,2})\b')
 _NOT_PLAIN = re.compile(r"[^a-zA-Z0-9_-]")
+# How far a job is, in tens: Home Assistant keeps every change of an attribute.
+_PROGRESS = (
+    "{% if value_json %}{{ dict(job=value_json.job, scene=value_json.scene, doing=value_json.what, "
+    "percent=(10 * value_json.done / [value_json.of, 1] | max) | round * 10) | to_json }}{% else %}{}{% endif %}"
+)
 
 Config = dict[str, Any]
 
@@ -75,6 +80,12 @@ def entities(prefix: str, scene: str, alarms_per_week: float) -> dict[str, Confi
     return {**_sensors(prefix), **_told(prefix), **_knobs(prefix, scene, alarms_per_week), **_buttons(prefix)}
 
 
+def entity_ids(client_id: str) -> tuple[str, ...]:
+    """Return what Home Assistant calls our entities: what they do there is no behavior of the home."""
+    place = Place(client_id, "", "", "")
+    return tuple(_named(place, key, each)["default_entity_id"] for key, each in entities("", "home", 1.0).items())
+
+
 def _device(place: Place) -> Config:
     found = {
         "identifiers": [place.node],
@@ -116,6 +127,7 @@ def _sensors(prefix: str) -> dict[str, Config]:
             "name": "Training",
             "value_template": "{{ value_json.training }}",
             "json_attributes_topic": f"{prefix}/progress",
+            "json_attributes_template": _PROGRESS,
             "device_class": "enum",
             "options": list(TRAINING),
         },
