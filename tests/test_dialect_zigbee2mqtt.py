@@ -152,9 +152,64 @@ def test_availability_is_not_an_act(bridge, payload):
     assert bridge.events(message("my_group/availability", payload)) == []
 
 
-@pytest.mark.parametrize("path", ["bridge/info", "bridge/logging", "bridge/event", "bridge/response/device/rename"])
+@pytest.mark.parametrize("path", ["bridge/info", "bridge/logging", "bridge/event", "bridge/response/device/remove"])
 def test_the_rest_of_the_bridge_is_not_even_parsed(bridge, path):
     assert bridge.events(message(path, b"\xff not json")) == []
+
+
+RENAME = {"data": {"from": "my_plug", "to": "Coffee 🍵/plug", "homeassistant_rename": False}, "status": "ok"}
+
+
+def test_a_rename_keeps_the_device_and_its_history(bridge):
+    states = States()
+    states.behavior(bridge.events(message("my_plug", {"state": "OFF"}))[0])
+    assert bridge.events(message("bridge/response/device/rename", RENAME)) == []
+    (event,) = bridge.events(message("Coffee 🍵/plug", {"state": "ON"}))
+    assert (event.device, event.name, event.kind) == (PLUG, "Coffee 🍵/plug", "coffee_maker")
+    assert states.behavior(event).device == PLUG  # type: ignore[union-attr]
+    assert reason(bridge, message("my_plug", {"state": "ON"})) == "unknown device"
+    bridge.events(message("bridge/devices", [{**DEVICES[0], "friendly_name": "Coffee 🍵/plug"}]))
+    assert bridge.events(message("Coffee 🍵/plug", {"state": "ON"}))[0].device == PLUG
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"data": {}, "status": "error", "error": "Device 'my_plug' does not exist"},
+        {"data": {"from": "my_plug", "to": 3}, "status": "ok"},
+        {"data": {"from": "nobody", "to": "x"}, "status": "ok"},
+        {"data": "my_plug", "status": "ok"},
+        {},
+    ],
+)
+def test_a_rename_that_failed_changes_nothing(bridge, response):
+    assert bridge.events(message("bridge/response/device/rename", response)) == []
+    assert bridge.events(message("my_plug", {"state": "ON"}))[0].name == "my_plug"
+
+
+def test_a_device_that_takes_over_a_name_is_another(bridge):
+    old = bridge.events(message("my_plug", {"state": "OFF"}))[0]
+    new = "0x00158d0009999999"
+    bridge.events(message("bridge/devices", [{**DEVICES[0], "ieee_address": new}]))
+    event = bridge.events(message("my_plug", {"state": "ON"}))[0]
+    assert (old.device, event.device) == (PLUG, new)
+    states = States()
+    assert [states.behavior(each) for each in (old, event)] == [None, None]  # the other's state says nothing of its own
+
+
+def test_a_name_two_known_devices_had_tells_nothing_before_the_list():
+    reader = Zigbee2Mqtt()
+    reader.know([Device(PLUG, "my_plug", "plug"), Device(BULB, "my_plug", "plug"), Device("0x03", "remote", "remote")])
+    assert reason(reader, message("my_plug", {"state": "ON"})) == "unknown device"
+    assert reader.events(message("remote", {"action": "single"}))[0].device == "0x03"
+    reader.events(message("bridge/devices", DEVICES))
+    assert reader.events(message("my_plug", {"state": "ON"}))[0].device == PLUG
+
+
+def test_a_group_that_is_renamed_is_still_a_group(bridge):
+    bridge.events(message("bridge/groups", [{**GROUPS[0], "friendly_name": "all/lights"}]))
+    assert bridge.events(message("all/lights", {"state": "ON"})) == []
+    assert reason(bridge, message("my_group", {"state": "ON"})) == "unknown device"
 
 
 @pytest.mark.parametrize("online", ["online", {"state": "online"}])

@@ -127,6 +127,8 @@ class Statestream:
         presses = entity_id.startswith("event.")
         if not entity.state or entities.grouped(entity.attributes) or (presses and what != "event_type"):
             return []
+        if entity.waiting and what not in {"friendly_name", "event_type"}:  # the name comes last
+            return []
         if entity.waiting:
             (waited, live), entity.waiting = entity.waiting, None
             return self._acted(entity_id, entity, waited, live=live)

@@ -1,10 +1,12 @@
 """zigbee2mqtt, 1.x and 2.x: friendly names resolved to addresses, replays of a restarted bridge told apart.
 
 A group's own topic is not read: its members report the same act. Of what the bridge says about itself only
-its devices, groups and state are read; `bridge/info` holds its whole configuration, secrets too.
+its devices, groups, renames and state are read; `bridge/info` holds its whole configuration, secrets too.
+A device that takes over another's name is another device: its address tells them apart.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,9 +48,11 @@ class Zigbee2Mqtt:
 
     def know(self, devices: Iterable[Device]) -> None:
         """Take in devices known from before: messages kept by the broker may arrive before the bridge's list."""
-        for device in devices:
-            if _ADDRESS.fullmatch(device.id):
-                self._devices.setdefault(device.id, device)
+        known = [device for device in devices if _ADDRESS.fullmatch(device.id)]
+        names = Counter(device.name for device in known)
+        for device in known:
+            self._devices.setdefault(device.id, device)
+            if names[device.name] == 1:  # else one has replaced the other, and only the list tells which
                 self._devices.setdefault(device.name, device)
 
     def described(self) -> list[Device]:
@@ -81,10 +85,24 @@ class Zigbee2Mqtt:
             self._groups = frozenset(
                 str(group["friendly_name"]) for group in _list(message) if "friendly_name" in group
             )
+        elif path == "bridge/response/device/rename":
+            self._rename(document(message))
         elif path == "bridge/state" and not message.retained:
             said = text(message)  # 2.x: {"state": "online"}; 1.x: online
             state = document(message).get("state") if said.startswith("{") else said
             self._online = message.time if state == "online" else self._online
+
+    def _rename(self, response: dict[str, Any]) -> None:
+        """Follow a rename at once: the list that tells it, too, may come behind the first report."""
+        data = response.get("data")
+        if response.get("status") != "ok" or not isinstance(data, dict):
+            return
+        before, name = data.get("from"), data.get("to")
+        if isinstance(name, str) and isinstance(before, str) and before in self._devices:
+            device = self._devices.pop(before)
+            named = kind_of(name)
+            renamed = Device(device.id, shortened(name) or device.id, device.kind if named == "other" else named)
+            self._devices[name] = self._devices[device.id] = renamed
 
     def _reported(self, device: Device, message: Message) -> list[Event]:
         allow(self._exclude, device.id, device.name)
