@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench interop mosquitto clean
+.PHONY: demo test bench interop mosquitto chromium clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sceneshift demo
 
-test: $(VENV)/.test mosquitto
+test: $(VENV)/.test mosquitto chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,6 +44,16 @@ mosquitto:
 		sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto; \
 	else \
 		echo "*** mosquitto is missing and cannot be installed by you: the tests on a real broker are SKIPPED ***"; \
+	fi
+
+chromium:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq chromium; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq chromium; \
+	else \
+		echo "*** chromium is missing and cannot be installed by you: the tests of the page in a browser are SKIPPED ***"; \
 	fi
 
 clean:

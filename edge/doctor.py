@@ -15,9 +15,11 @@ from edge.core.errors import ArtifactError
 from edge.core.events import CLOCK_SET
 from edge.models import Models
 from edge.mqtt import Session
+from edge.sections import Web
 from edge.settings import Settings
 from edge.slots import verify_model
 
+PAGE = ("starlette", "uvicorn", "jinja2")  # what serves it
 FREE = 500 * 1024 * 1024  # bytes; a year of history, four slots and a language model
 _UNSYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
 
@@ -44,6 +46,7 @@ def checks(settings: Settings, wait: float = 5.0) -> list[Check]:
         lambda: directory(settings.data.directory),
         lambda: password(settings.broker.password_file),
         lambda: home(settings),
+        lambda: page(settings.web),
     )
     return [look() for look in looks]
 
@@ -141,6 +144,18 @@ def home(settings: Settings) -> Check:
         detail = f"{settings.home.time_zone}; without a latitude no season is noticed"
         return Check("home", False, detail, "edit [home] latitude, longitude, time_zone")
     return Check("home", True, f"{settings.home.time_zone}, latitude {settings.home.latitude:g}")
+
+
+def page(web: Web) -> Check:
+    """Look for what serves the page, without loading it, and whether others can read its token."""
+    if not web.enabled:
+        return Check("page", True, "off: web.enabled is false")
+    missing = [name for name in PAGE if importlib.util.find_spec(name) is None]
+    if missing:
+        return Check("page", False, f"not installed: {', '.join(missing)}", "pip install 'sceneshift[web]'")
+    if web.token_file is not None and not (token := password(web.token_file)).ok:
+        return Check("page", False, token.detail, token.mend.replace("[broker] password_file", "[web] token_file"))
+    return Check("page", True, f"http://{web.address}:{web.port}")
 
 
 def _existing(folder: Path) -> Path:

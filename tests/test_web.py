@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge import doctor
 from edge.core.errors import SettingsError
 from edge.sections import Web
 from edge.store import Store
@@ -555,3 +556,16 @@ def test_it_is_answered_while_the_home_is_written(tmp_path):
             agent.store.set_fact("n", number)
             assert client.get("/").status_code == 200
         assert agent.store.began() == pytest.approx(TODAY - 14 * 86400 + 7 * 3600)
+
+
+def test_the_doctor_tells_what_the_page_lacks(tmp_path, monkeypatch):
+    assert doctor.page(Web()).ok
+    assert doctor.page(Web(enabled=False)).ok
+    token = tmp_path / "token"
+    token.write_text("correct horse battery")
+    token.chmod(0o644)
+    check = doctor.page(Web(token_file=token))
+    assert (check.ok, check.mend) == (False, f"chmod o= {token}")
+    assert doctor.page(Web(token_file=tmp_path / "none")).mend == "edit [web] token_file"
+    monkeypatch.setattr(doctor, "PAGE", ("no_such_library",))
+    assert doctor.page(Web()).mend == "pip install 'sceneshift[web]'"
