@@ -53,7 +53,7 @@ class Found:
             f"{self.behaviors} behaviors",
             f"{len(self.alerts)} alerts ({len(self.sentences)} more lose their sentence)",
             f"{len(self.reports)} reports",
-            "" if keep_models else f"{len(self.slots)} models, learned anew from what is left once the agent runs",
+            "" if keep_models else f"{len(self.slots)} models that learned from it",
         ]
         return "; ".join(part for part in parts if part)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from edge.agent import BEAT
 from edge.alerts import MUTES
+from edge.choices import Choices
 from edge.core.errors import ArtifactError, StoreError
+from edge.core.scenes import Scene
 from edge.core.verdicts import TOLD
 from edge.mqtt import Session
 from edge.sections import Broker
@@ -17,40 +19,62 @@ from edge.settings import Settings
 from edge.slots import Slots
 from edge.store import Store
 
-WEEK = 7 * 86400.0
+DAY = 86400.0
+WEEK = 7 * DAY
 
 
 def status_of(settings: Settings) -> dict[str, Any]:
     """Read the status from the store and the slots; an agent may be running meanwhile."""
     directory = settings.data.directory
-    found: dict[str, Any] = {"directory": str(directory), "behaviors": 0, "devices": 0, "set_aside": {}}
+    found: dict[str, Any] = {"agent": "silent", "problem": "", "directory": str(directory), "behaviors": 0}
     try:
         store = Store.open(directory, read_only=True)
     except StoreError as error:
-        return {**found, "problem": str(error)}
+        return {**found, "devices": 0, "set_aside": {}, "problem": str(error)}
     try:
-        beat = store.fact("heartbeat", {})
-        done = store.adaptations()
-        states = store.alert_states(time.time() - WEEK)
-        found |= {
-            "behaviors": store.count(),
-            "devices": len(store.devices()),
-            "set_aside": store.counters(),
-            "alerts_this_week": sum(states.get(state, 0) for state in TOLD),
-            "kept_quiet_this_week": {state: n for state, n in states.items() if state not in TOLD},
-            "mutes": _until(store.fact(MUTES, {}), settings),
-            "scene": store.fact("scene"),
-            "probation": store.fact("probation", {}).get("incumbent"),
-            "adaptations": len(done),
-            "last_adaptation": _summary(done[-1].report) if done else None,
-            "agent": _agent(beat),
-            "problem": beat.get("problem", ""),
-        }
+        beat, slots = store.fact("heartbeat", {}), _slots(settings)
+        found |= {"agent": _agent(beat), "problem": slots.pop("problem") or beat.get("problem", "")}
+        found |= _scene(store, settings) | {"training": beat.get("training")} | slots | _recorded(store, settings)
+        found |= _told(store, settings)
         found["silence"] = _silence(found, beat, settings, store.began())
+        return {**found, "set_aside": store.counters(), "directory": str(directory)}
     finally:
         store.close()
-    slots = _slots(settings)
-    return {**found, **slots, "problem": slots["problem"] or found["problem"]}
+
+
+def _scene(store: Store, settings: Settings) -> dict[str, Any]:
+    """Say what scene the home is in, and what was chosen."""
+    scene = store.fact("scene", settings.home.scene)
+    chosen = Choices(store, settings.model.alarms_per_week, Scene.parse(scene) if scene else Scene()).status()
+    return {"scene": scene, "mode": chosen["mode"], "alarms_per_week": chosen["alarms_per_week"]} | {
+        "alerts": "on" if chosen["alerts"] else "off",
+        "probation": store.fact("probation", {}).get("incumbent"),
+    }
+
+
+def _recorded(store: Store, settings: Settings) -> dict[str, Any]:
+    """Say how much was lived, and learned of it."""
+    count, began, done = store.count(), store.began(), store.adaptations()
+    newest = max((each.time for _, each in store.behaviors_with_ids(after=count - 1)), default=None)
+    return {
+        "behaviors": count,
+        "first_behavior": None if began is None else _local(began, settings),
+        "last_behavior": None if newest is None else _local(newest, settings),
+        "days": 0 if began is None or newest is None else round((newest - began) / DAY, 1),
+        "devices": len(store.devices()),
+        "adaptations": len(done),
+        "last_adaptation": _summary(done[-1].report) if done else None,
+    }
+
+
+def _told(store: Store, settings: Settings) -> dict[str, Any]:
+    """Say what was told this week, and what was not."""
+    states = store.alert_states(time.time() - WEEK)
+    return {
+        "alerts_this_week": sum(states.get(state, 0) for state in TOLD),
+        "kept_quiet_this_week": {state: n for state, n in states.items() if state not in TOLD},
+        "mutes": _until(store.fact(MUTES, {}), settings),
+    }
 
 
 def _slots(settings: Settings) -> dict[str, Any]:
@@ -72,12 +96,13 @@ def _slots(settings: Settings) -> dict[str, Any]:
 def _silence(found: Mapping[str, Any], beat: Mapping[str, Any], settings: Settings, began: float | None) -> str:
     """Say why there may be nothing to show."""
     told = settings.alerts
-    days, wanted = ((time.time() - began) / 86400 if began else 0.0), settings.model.learn_after_days
+    days, wanted = ((time.time() - began) / DAY if began else 0.0), settings.model.learn_after_days
     budget = beat.get("budget", {})
     kept = {**beat.get("kept_quiet", {}), **found["kept_quiet_this_week"]}
     reasons = {
         "no agent runs": found["agent"] == "silent",
-        f"no model yet: learned after {wanted:g} days, {days:.1f} have passed": not beat.get("scores"),
+        f"no model yet: learned after {wanted:g} days, {days:.1f} have passed": not found["slot"],
+        "alerts are switched off": found["alerts"] == "off",
         f"alerts are not on yet, calibrating: {beat.get('shadow_mode')}": beat.get("shadow_mode"),
         f"muted: {', '.join(found['mutes'])}": found["mutes"],
         f"never judged: {', '.join(told.exclude)}": told.exclude,
@@ -90,9 +115,13 @@ def _silence(found: Mapping[str, Any], beat: Mapping[str, Any], settings: Settin
 
 def _until(mutes: Mapping[str, float], settings: Settings) -> dict[str, str]:
     """Return the mutes that hold, each with its end in local time."""
-    now, zone = time.time(), settings.home.zone
+    now = time.time()
     held = {glob: until for glob, until in mutes.items() if until > now}
-    return {glob: f"until {datetime.fromtimestamp(until, zone):%Y-%m-%d %H:%M}" for glob, until in held.items()}
+    return {glob: f"until {_local(until, settings)}" for glob, until in held.items()}
+
+
+def _local(moment: float, settings: Settings) -> str:
+    return f"{datetime.fromtimestamp(moment, settings.home.zone):%Y-%m-%d %H:%M}"
 
 
 def _agent(beat: Mapping[str, Any]) -> str:

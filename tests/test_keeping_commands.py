@@ -1,5 +1,7 @@
 """Backup, restore and forget as a person types them, in fresh processes."""
 
+import json
+
 import pytest
 
 from edge.lock import alone
@@ -34,6 +36,7 @@ def test_backup_forget_and_restore(home):
     assert behaviors(home) == before
     done = run(home, "forget", "--device", SECRET.id, answer="y\n")
     assert done.returncode == 0, done.stderr
+    assert "No model was learned: " in done.stdout  # what is left of slots here is no model of any version
     assert "no byte of" in done.stdout
     assert not [form for form in FORMS if form in raw(home)]
 
@@ -44,8 +47,9 @@ def test_backup_forget_and_restore(home):
 
 
 def test_forget_all_and_before(home):
-    done = run(home, "forget", "--before", "2025-06-16T12:00", "--yes")
+    done = run(home, "forget", "--before", "2025-06-16T12:00", "--yes", "--no-learn")
     assert done.returncode == 0, done.stderr
+    assert "learned:" not in done.stdout
     assert 0 < len(behaviors(home)) < 17
     assert run(home, "forget", "--all", answer="\n").returncode == 1
     assert run(home, "forget", "--all", "--yes").returncode == 0
@@ -71,6 +75,20 @@ def test_while_an_agent_runs_nothing_is_restored_or_forgotten(home):
     store = Store.open(home)
     assert store.count() == 17
     store.close()
+
+
+def test_status_says_what_is_there(home):
+    found = json.loads(run(home, "status", "--json").stdout)
+    expected = {"behaviors": 17, "devices": 3, "slot": "0004-new-device-grandma-s-k-c", "slots": 4, "agent": "silent"}
+    assert {key: found[key] for key in expected} == expected
+    assert (found["first_behavior"], found["last_behavior"]) == ("2025-06-15 15:06", "2025-06-21 00:06")
+    assert 4 < found["days"] < 6
+    assert "no model yet" not in found["silence"]
+    store = Store.open(home)
+    store.set_fact("choices", {"alerts": False, "mode": "cleaner"})
+    store.close()
+    found = json.loads(run(home, "status", "--json").stdout)
+    assert (found["alerts"], found["mode"], "switched off" in found["silence"]) == ("off", "cleaner", True)
 
 
 def test_a_mute_without_a_time_asks_for_one_all_the_same(home):

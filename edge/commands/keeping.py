@@ -1,8 +1,9 @@
 """The commands that keep a record, or do away with it: backup, restore, forget. Imports happen when they run."""
 
+from contextlib import closing
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,6 +55,7 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
     before: Annotated[str, typer.Option(help="all that was before a day or time: 2026-05-01, 2026-05-01T12:00")] = "",
     everything: Annotated[bool, typer.Option("--all", help="all that was lived and learned")] = False,
     keep_models: Annotated[bool, typer.Option("--keep-models", help="keep models that learned from it")] = False,
+    learn: Annotated[bool, typer.Option("--learn/--no-learn", help="learn anew from what is left, at once")] = True,
     yes: Yes = False,
 ) -> None:
     """Forget a device, what came before a day, or everything: rows, reports, models; the agent must not run."""
@@ -79,6 +81,8 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
             files = forgetting.do(keep_models=keep_models)
         finally:
             forgetting.close()
+        if learn and forgetting.found.slots and not keep_models:
+            _learn_anew(loaded)
     found = forgetting.found
     if files and found.forms:
         typer.echo(f"Forgotten; no byte of {files} files names it.")
@@ -87,6 +91,25 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
     if device:
         typer.echo("It is recorded again when it is heard again; `alerts.exclude` in the settings only stops alerts.")
     typer.echo("Backups you made are as they were.")
+
+
+def _learn_anew(settings: Any) -> None:
+    """Learn a model from what is left, as `import` does, and say what came of it."""
+    import time  # noqa: PLC0415
+
+    from edge.catchup import catch_up  # noqa: PLC0415
+    from edge.core.errors import ArtifactError  # noqa: PLC0415
+    from edge.demo.show import progress  # noqa: PLC0415
+    from edge.store import Store  # noqa: PLC0415
+
+    try:
+        with closing(Store.open(settings.data.directory)) as store, progress("learning from what is left") as tell:
+            caught = catch_up(settings, store, time.time(), tell)
+        why = caught.report.get("abandoned") or "; ".join(caught.report.get("gate", {}).get("reasons", ()))
+    except ArtifactError as error:
+        typer.echo(f"No model was learned: {error}")
+        return
+    typer.echo(f"Model {caught.slot} was learned." if "swap" in caught.report else f"No model was learned: {why}")
 
 
 def _sure(what: str, *, yes: bool) -> None:
