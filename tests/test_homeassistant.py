@@ -179,9 +179,11 @@ def test_the_version_is_heard_under_any_base_of_a_source_and_any_of_one_level(st
 
 
 def test_what_home_assistant_says_of_our_own_entities_is_no_behavior(settings):
-    source = StatestreamSource(dialect="statestream")
-    with Running(settings.model_copy(update={"sources": (source,)})) as running:
-        for name in (*entity_ids("sceneshift"), "light.kitchen"):
+    source, broker = StatestreamSource(dialect="statestream"), settings.broker
+    guard = broker.model_copy(update={"client_id": "guard"})
+    with Running(settings.model_copy(update={"sources": (source,), "broker": guard})) as running:
+        assert "switch.guard_alerts" in entity_ids("guard")
+        for name in (*entity_ids("guard"), "light.kitchen"):
             for state in ("off", "on", "off"):
                 running.client.publish(f"statestream/{name.replace('.', '/')}/state", state)
         running.wait(lambda: running.agent.store.count() >= 1)
