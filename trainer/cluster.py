@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import platform
+import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from edge.core.errors import SettingsError
 
 LOCAL = "local"
 RETRIES = 10  # times a piece is begun again where its worker or its node died
+PATIENCE = 10.0  # seconds until an address is given up
 STORE = 128 * 2**20  # bytes of the objects in flight on a local cluster: pieces and results are small
 Tell = Callable[[str, int, int], None]  # (what is going on, done, of how many)
 Piece = Callable[[Any, Tell], Any]  # an importable function: (JSON value, progress) -> JSON value
@@ -184,11 +187,34 @@ def _result(ray: Any, ready: Any) -> str:
         raise SettingsError(f"a piece was given up after {RETRIES} retries: {error}") from error
 
 
+def _authenticate(cluster: str) -> None:
+    """Let nobody else on the machine, or in the network, give tasks: Ray runs what it is sent."""
+    tokens = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    if cluster == LOCAL:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    elif not any(name in os.environ for name in tokens) and not (Path.home() / ".ray/auth_token").is_file():
+        return  # the cluster has none, or answers that one is missing
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _reach(cluster: str) -> None:
+    """Raise SettingsError at once where nothing listens at an address: Ray would try for minutes."""
+    host, _, port = cluster.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise SettingsError(f"--cluster {cluster[:60]}: neither `local` nor HOST:PORT of a Ray cluster's head")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"--cluster {cluster}: no cluster answers there: {error}") from error
+
+
 @contextmanager
 def _ray(cluster: str) -> Iterator[Any]:
     """Connect to a cluster, or start one on this machine that goes with this process; raises SettingsError."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _authenticate(cluster)
+    if cluster != LOCAL:
+        _reach(cluster)
     try:
         import ray  # noqa: PLC0415  # large, and needed by few
     except ImportError as error:
