@@ -63,6 +63,7 @@ class HomeAssistant:
         self._send = send
         self._clock = clock
         self._random = random.Random(seed)
+        self._version = str(facts.fact(_VERSION, ""))
         self._sent: dict[str, str] = {}  # since the connection began, or Home Assistant
         self._settled = 0.0  # when what is migrated may be told of by its new topic; 0 while nothing is
         self._born: float | None = None  # when to answer a birth
@@ -85,6 +86,7 @@ class HomeAssistant:
                 self._born = self._clock() + self._random.uniform(*DELAYS)
         elif form_for(text) is not None:
             before = self.form
+            self._version = text
             self._facts.set_fact(_VERSION, text)
             self._born = self._clock() if self.form != before else self._born
 
@@ -93,7 +95,7 @@ class HomeAssistant:
         """The form that is published."""
         if self._section.discovery != "auto":
             return self._section.discovery
-        return form_for(str(self._facts.fact(_VERSION, ""))) or "entities"
+        return form_for(self._version) or "entities"
 
     def born(self) -> bool:
         """Tell, once, that all is to be told again: Home Assistant has just started, or is another version."""

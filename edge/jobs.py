@@ -261,7 +261,8 @@ class Jobs:
         self._telling.announce()
         self.outcomes += 1
         why = str(report.get("abandoned") or "; ".join(report.get("gate", {}).get("reasons", ())))
-        self._telling.answer(request.what, report, error="" if swapped else why, transaction=request.transaction)
+        done = swapped is not None or request.what == "mode"  # the house is in its mode, whichever model scores
+        self._telling.answer(request.what, report, error="" if done else why, transaction=request.transaction)
 
     def _roll_back(self, request: Request, why: dict[str, Any] | None = None) -> None:
         before = self.watch.model.slot if self.watch.model else None

@@ -274,6 +274,16 @@ def test_it_is_discovered_again_at_a_birth_in_order_and_off_leaves_nothing(setti
     assert not {"sceneshift/newest", "sceneshift/unusual"} & found.keys()
 
 
+def test_after_the_broker_was_away_everything_is_told_again(broker, settings):
+    with Running(with_form(settings, "device"), also=["homeassistant/#"]) as running:
+        running.wait(lambda: running.said("unusual"))
+        broker.stop()
+        running.heard.clear()
+        broker.start()
+        for topic in ("homeassistant/device/sceneshift/config", "sceneshift/availability", "sceneshift/state"):
+            running.wait(lambda topic=topic: [m for m in running.heard if m.topic == topic and not m.retained])
+
+
 def told_again(running):
     """Return where among what was heard our configuration stands, behind the birth."""
     places = order(running, "homeassistant/")

@@ -182,6 +182,24 @@ def test_mode_number_and_switch_are_heeded_and_shown(world):
     world.home.wait(lambda: float(world.state("number.sceneshift_alarms_per_week")) == 2.5)
 
 
+def test_a_house_mode_has_its_scene_and_coming_home_is_as_it_was(world):
+    before, scene = world.agent.watch.model.slot, world.state("select.sceneshift_scene")
+    world.home.call("switch.turn_on", "switch.sceneshift_alerts")
+    world.home.call("select.select_option", "select.sceneshift_mode", option="vacation")
+    world.home.wait(lambda: world.state("select.sceneshift_scene") == f"{scene}+away", 120)
+    assert world.state("select.sceneshift_mode") == "vacation"
+    adapted = world.agent.store.adaptations()[-1].report
+    assert adapted["scene"]["to"] == f"{scene}+away"
+    world.home.call("select.select_option", "select.sceneshift_mode", option="home")
+    world.home.wait(lambda: world.state("select.sceneshift_scene") == scene, 120)
+    world.home.call("select.select_option", "select.sceneshift_mode", option="cleaner")
+    world.home.wait(lambda: world.state("select.sceneshift_mode") == "cleaner")
+    assert world.agent.store.adaptations()[-1].report["scene"]["to"] == scene
+    if "swap" in adapted:
+        assert world.agent.watch.model.slot != adapted["swap"]["to"]
+    assert before in world.agent.jobs.slots.names()
+
+
 def test_after_home_assistant_restarts_everything_is_back_and_nothing_doubled(world):
     shown = {name: each["state"] for name, each in world.ours().items()}
     world.home.stop()
