@@ -33,7 +33,7 @@ $(VENV)/.demo: pyproject.toml
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable ".[llm,demo,web,history,trainer,dev]"
+	$(BIN)/pip install --quiet --editable ".[llm,demo,web,history,trainer,cluster,dev]"
 	@touch $@
 
 mosquitto:
