@@ -6,11 +6,12 @@ What the agent does beside its fast loop (edge/jobs.py), once and in this proces
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge import compose
 from edge.calibrator import Calibrator
+from edge.choices import Choices
 from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST
 from edge.history import gather
 from edge.jobs import REPLAYED
@@ -45,6 +46,8 @@ def catch_up(settings: Settings, store: Store, now: float, on_progress: Progress
     slots = Slots(settings.data.directory / "slots")
     slow = compose.slow_loop(settings, slots, threading.Event())
     calibrator, scenery = Calibrator(store), Scenery(store, settings.home, notice=False)
+    alarms = Choices(store, settings.model.alarms_per_week, scenery.scene).alarms_per_week
+    slow.plan, calibrator.wanted = replace(slow.plan, alarms_per_week=alarms), alarms
     nightly = Nightly(store, store, settings.home.zone, settings.learn.hour)
     incumbent = calibrator.taken_up(slow.open(slots.load_healthy().name)) if slots.names() else None
     home = gather(store, settings.home.zone, compose.known_dictionary(settings.home.dictionary), scenery.since)
