@@ -1,19 +1,17 @@
-"""Home Assistant: what is published of us in both forms, on a real broker, by the real agent; and what it asks."""
+"""Home Assistant: the real agent on a real broker is discovered, told again, removed; and does what is asked."""
 
 import json
+import socket
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as drawn
-from hypothesis import strategies as st
 
-from edge.core.discovery import MIGRATE, Place, entities, entity_ids, form_for, messages
+from edge.alerts import Alerts
+from edge.core.discovery import MIGRATE, Place, entities, entity_ids, messages
 from edge.core.events import Message
 from edge.core.verdicts import Alert
 from edge.homeassistant import SETTLES, UNUSUAL_FOR, HomeAssistant
 from edge.mqtt import Session
-from edge.requests import WHATS, Requests
 from edge.sections import Adapt, Web
 from edge.sections import HomeAssistant as Section
 from edge.settings import Settings
@@ -24,80 +22,6 @@ from tests.running import Running, settings_for
 
 PLACE = Place("sceneshift", "home/guard", "homeassistant", "1.0", "http://hub:8765")
 FORMS = ("device", "entities")
-scenes = st.sampled_from(["winter", "winter+multiple", "home", "summer+away", 'removed-device:a "b" {c}+new-device:é'])
-
-
-def published(form, place=PLACE, scene="winter"):
-    """Return every entity's configuration by its key, whichever form it came in."""
-    found = {}
-    for topic, payload in messages(form, place, scene).items():
-        parts, body = topic.removeprefix(f"{place.discovery}/").split("/"), json.loads(payload)
-        if form == "device":
-            assert parts == ["device", place.node, "config"]
-            shared = {key: value for key, value in body.items() if key != "components"}
-            found |= {key: {**shared, **each} for key, each in body["components"].items()}
-        else:
-            platform, node, key, last = parts
-            assert (node, last) == (place.node, "config")
-            found[key] = {**body, "platform": platform}
-    return found
-
-
-@drawn(deadline=None)
-@given(st.text(min_size=1, max_size=64), scenes)
-def test_both_forms_say_the_same_with_ids_of_their_own_and_our_topics_only(client_id, scene):
-    place = Place(client_id, "home/guard", "homeassistant", "1.0")
-    both = [published(form, place, scene) for form in FORMS]
-    assert both[0] == both[1]
-    found = both[0].values()
-    for unique in ("unique_id", "default_entity_id", "name"):
-        assert len({each[unique] for each in found}) == len(found)
-    for each in found:
-        assert each["default_entity_id"] == f"{each['platform']}.{each['object_id']}"
-        assert each["availability_topic"] == "home/guard/availability"
-        assert {"identifiers", "name", "sw_version"} <= each["device"].keys()
-        assert each["origin"]["name"] == "sceneshift"
-        assert all(value.startswith("home/guard/") for key, value in each.items() if key.endswith("_topic"))
-
-
-@drawn(deadline=None)
-@given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
-def test_two_client_ids_are_two_nodes(one, other):
-    nodes = [Place(each, "p", "h", "1").node for each in (one, other)]
-    assert (nodes[0] == nodes[1]) == (one == other)
-
-
-def test_what_can_be_pressed_set_and_picked_is_a_request_that_is_read():
-    requests = Requests("home/guard")
-    values = {"scene": "spring", "mode": "away", "alarms_per_week": "0.5", "alerts": "OFF"}
-    asked = {}
-    for key, each in published("device").items():
-        if "command_topic" in each:
-            payload = each.get("payload_press") or values[key]
-            message = Message(each["command_topic"], payload.encode(), 0.0)
-            assert requests.concerns(message)
-            asked[key] = requests.read(message)
-    assert asked.keys() == {*values, "adapt_now", "roll_back", "was_fine", "was_wrong"}
-    assert {each.what for each in asked.values()} <= WHATS.keys()
-    assert (asked["adapt_now"].what, asked["adapt_now"].scene) == ("adapt", None)
-    assert (asked["was_fine"].alert, asked["was_fine"].verdict) == (0, "fine")
-    assert (asked["mode"].mode, asked["alarms_per_week"].number, asked["alerts"].on) == ("away", 0.5, False)
-
-
-def test_the_present_scene_is_always_one_of_those_to_pick():
-    for scene in ("winter", "winter+night+away"):
-        options = entities("p", scene, 1.0)["scene"]["options"]
-        assert options[0] == scene
-        assert len(options) == len(set(options))
-
-
-@pytest.mark.parametrize(
-    ("version", "form"),
-    [("2024.10.4", "entities"), ("2024.11.0", "device"), ('"2026.4.1"', "device"), ("2024.3.3", "entities"),
-     ("2024.11.0b1", "device"), ("on", None), ("", None), ("12.3", None)],
-)  # fmt: skip
-def test_a_version_has_its_form(version, form):
-    assert form_for(version) == form
 
 
 class Beside:
@@ -192,6 +116,19 @@ def test_what_home_assistant_says_of_our_own_entities_is_no_behavior(settings):
         assert {each.device for each in running.agent.store.behaviors()} == {"light.kitchen"}
 
 
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [("127.0.0.1", None), ("::1", None), ("hub", "http://hub:8765"), ("fd00::1", "http://[fd00::1]:8765"),
+     ("0.0.0.0", f"http://{socket.gethostname()}:8765")],
+)  # fmt: skip
+def test_the_page_is_linked_where_another_machine_can_see_it(store, address, url):
+    sent = {}
+    settings = Settings(homeassistant=Section(discovery="device"), web=Web(address=address))
+    HomeAssistant(settings, store, lambda topic, payload, **_: sent.update({topic: payload})).discover("winter", 1.0)
+    device = json.loads(sent["homeassistant/device/sceneshift/config"])["device"]
+    assert device.get("configuration_url") == url
+
+
 def test_a_birth_is_answered_after_a_while_and_an_old_one_is_not(store):
     beside = Beside(store)
     for payload, more in (("online", {"retained": True}), ("offline", {}), ("\x00", {})):
@@ -207,9 +144,7 @@ def test_a_birth_is_answered_after_a_while_and_an_old_one_is_not(store):
 def test_what_is_unusual_is_so_for_a_while_and_what_is_kept_quiet_never(store):
     beside = Beside(store)
     agent_side = {"device": "d", "control": "c", "score": 2.0, "next": [], "unusual": True}
-    from edge.alerts import Alerts
-
-    alerts = Alerts(store, lambda *_: None, homes_zone())
+    alerts = Alerts(store, lambda *_: None, Settings().home.zone)
     beside.side.hear_published("behavior", {**agent_side, "quiet": "muted"}, alerts)
     assert beside.sent[-1][0] == "sceneshift/newest"
     beside.side.hear_published("behavior", {**agent_side, "quiet": ""}, alerts)
@@ -219,10 +154,6 @@ def test_what_is_unusual_is_so_for_a_while_and_what_is_kept_quiet_never(store):
     assert beside.sent[-1] == ("sceneshift/unusual", "OFF", True)
     beside.side.hear_published("behavior", {**agent_side, "score": None, "unusual": False, "quiet": "excluded"}, alerts)
     assert json.loads(beside.sent[-1][1])["score"] == 2.0, "the score of what was judged last stands"
-
-
-def homes_zone():
-    return Settings().home.zone
 
 
 @pytest.fixture
