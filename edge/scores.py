@@ -65,10 +65,11 @@ class Scores:
             "SELECT s.behavior, s.score FROM scores s JOIN behaviors b ON b.id = s.behavior "
             "WHERE b.time >= ? AND b.time < ? ORDER BY s.behavior"
         )
-        with self._lock:
-            found = {int(row): float(score) for row, score in self._database.rows(query, since, until)}
-            for row, score in self._pending.items():
-                lived = "SELECT 1 FROM behaviors WHERE id = ? AND time >= ? AND time < ?"
-                if self._database.rows(lived, row, since, until):
-                    found[row] = score
+        with self._lock:  # let go before the database is asked: whoever writes has that first
+            waiting = dict(self._pending)
+        found = {int(row): float(score) for row, score in self._database.rows(query, since, until)}
+        for row, score in waiting.items():
+            lived = "SELECT 1 FROM behaviors WHERE id = ? AND time >= ? AND time < ?"
+            if self._database.rows(lived, row, since, until):
+                found[row] = score
         return dict(sorted(found.items()))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 
 from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device
+from edge.core.dictionary import Dictionary
 from edge.core.errors import EdgeError, StoreError
 from edge.core.events import Event, Message
 from edge.core.verdicts import Alert
+from edge.history import gather
 from edge.lock import alone
 from edge.merge import ALIKE, Merged
 from edge.store import FILE, Store
+from tests import homes
 
 ROOT = Path(__file__).parent.parent
 
@@ -196,6 +200,23 @@ def test_killed_at_any_moment_all_or_nothing_is_there(tmp_path):
     assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
     raw.close()
+
+
+def test_what_is_learned_from_is_the_same_as_had_it_been_lived_in_order(tmp_path):
+    whole = homes.behaviors(60)
+    merged, straight = Store.open(tmp_path / "merged"), Store.open(tmp_path / "straight")
+    straight.record(lived(*whole))
+    merged.record(lived(*whole[100:]))
+    for behaviors in (whole[:60:2], whole[1:60:2], whole[50:120]):
+        merged.merge(past(*behaviors), [])
+    for store in (merged, straight):
+        store.add_alert(Alert(whole[30].time, 31, 2.0, 1.0, "odd"))
+    assert list(merged.behaviors_with_ids()) == list(straight.behaviors_with_ids())
+    found = [gather(store, UTC, Dictionary({}, ())) for store in (merged, straight)]
+    assert found[0].sequences == found[1].sequences
+    assert found[0].admission == found[1].admission
+    for store in (merged, straight):
+        store.close()
 
 
 def test_while_an_agent_lives_there_nothing_is_merged(store, tmp_path):

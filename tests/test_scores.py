@@ -3,6 +3,7 @@
 import math
 import sqlite3
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,31 @@ def test_whatever_is_written_when_the_last_word_holds(said):
                 store = Store.open(Path(folder))
             assert store.scores() == dict(sorted(expected.items()))
         store.close()
+
+
+def test_a_page_may_look_while_a_home_is_lived(tmp_path):
+    store = Store.open(tmp_path)
+    seen = []
+
+    def live():
+        for n in range(400):
+            ((row,),) = store.record(lived(float(n)))
+            store.add_scores({row: 0.5})
+
+    def look():
+        while living.is_alive():
+            seen.append(len(store.scores()))
+
+    living = threading.Thread(target=live, daemon=True)
+    looking = threading.Thread(target=look, daemon=True)
+    for thread in (living, looking):
+        thread.start()
+    for thread in (living, looking):
+        thread.join(60)
+        assert not thread.is_alive(), "they wait for each other"
+    assert seen == sorted(seen)
+    assert len(store.scores()) == 400
+    store.close()
 
 
 def test_a_database_of_the_second_schema_takes_scores(tmp_path):
