@@ -33,7 +33,8 @@ ODD_DAYS = 8.0  # nats that days cost which nobody has a word for
 ALPHA = 0.01  # homes that live by chance alone and are told a routine, of each kind
 
 _ALL, _WEEK, _WEEKEND = tuple(range(7)), tuple(range(5)), (5, 6)
-_WORDED = (_ALL, _WEEK, _WEEKEND, *((day,) for day in range(7)))
+_EVES = ((0, 1, 2, 3, 6), (4, 5))  # what is done late before weekdays, and before days off
+_WORDED = (_ALL, _WEEK, _WEEKEND, *_EVES, *((day,) for day in range(7)))
 _ODD = (*combinations(range(7), 2), *combinations(range(7), 3), *combinations(range(7), 6))
 CLASSES: tuple[tuple[int, ...], ...] = (*_WORDED, *(days for days in _ODD if days not in _WORDED))
 _MEMBER = np.array([[day in days for day in range(7)] for days in CLASSES], np.float64)  # (classes, 7)

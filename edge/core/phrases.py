@@ -6,7 +6,7 @@ name can end a sentence or begin another.
 
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edge.core.controls import part_and_word
 from edge.core.english import ENGLISH
@@ -138,10 +138,13 @@ class Phrases:
             return self.say("days.all" if when.held >= NEARLY * when.of else "days.most")
         if days in {(5, 6), tuple(range(5))}:
             return self.say("days.weekend" if len(days) == 2 else "days.week")
-        if len(days) == 6:
-            return self.say("days.but", days=self.say(f"days.{min({*range(7)} - {*days})}"))
-        said = [self.say(f"days.{day}") for day in days]
-        return self.say("days.and").join(part for part in (", ".join(said[:-1]), said[-1]) if part)
+        if len(days) > 4:
+            return self.say("days.but", days=self._listed(day for day in range(7) if day not in days))
+        return self._listed(days)
+
+    def _listed(self, days: Iterable[int]) -> str:
+        *said, last = [self.say(f"days.{day}") for day in days]
+        return self.say("days.and").join(part for part in (", ".join(said), last) if part)
 
     def _odd(self, told: Explanation) -> str:
         if told.odd == DURATION:
