@@ -1,7 +1,11 @@
 """Forgetting: what is named, by id or name and in whatever form, is in no byte of any file; all else stays right."""
 
 import json
+import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +29,7 @@ from edge.slots import Slots
 from edge.store import FILE, Store
 from tests.hearing import message, watching
 
+ROOT = Path(__file__).parent.parent
 NAME = 'Grandma\'s "Küche" lamp: 100%+more 🕯'
 SECRET = Device("0xplanted0001", NAME, "light")
 OTHERS = (Device("lamp1", "Hall lamp", "light"), Device("kettle1", "Kettle", "kettle"))
@@ -299,3 +304,26 @@ def test_a_name_that_another_device_bears_is_no_sign_of_one():
     assert mentions.words == ["id-1"]
     assert not mentions.within("Lamp turned on")
     assert not Mentions([]).within("anything")
+
+
+def test_killed_at_any_moment_a_second_time_ends_it(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from edge.forget import Forgetting\n"
+        "forgetting = Forgetting(Path(sys.argv[1]), device='0xplanted0001'); print('go', flush=True); forgetting.do()\n"
+    )
+    kept = [each for each in fill(tmp_path / "home") if each.device != SECRET.id]
+    for delay in (0.0, 0.01, 0.03, 0.06, 0.1):
+        home = tmp_path / f"killed after {delay} s"
+        shutil.copytree(tmp_path / "home", home)
+        with subprocess.Popen([sys.executable, "-c", code, home], stdout=subprocess.PIPE, cwd=ROOT) as child:
+            assert child.stdout.readline() == b"go\n"
+            time.sleep(delay)
+            child.kill()
+        try:
+            forgetting = Forgetting(home, device=SECRET.id)
+            forgetting.do()
+            forgetting.close()
+        except SettingsError:  # it was gone from the record; what was left in the files is gone now
+            pass
+        assert not [form for form in FORMS if form in raw(home)]
+        assert behaviors(home)[: len(kept)] == kept
