@@ -57,21 +57,25 @@ def run(function: Piece, items: Items[Any], where: Where, tell: Tell) -> list[An
 
     Raises what the first piece to fail raised, and SettingsError where there is no such cluster.
     """
-    cluster = where.cluster
+    found = dict(results(function, items, where, tell))
+    return [found[place] for place in range(len(items))]
+
+
+def results(function: Piece, items: Items[Any], where: Where, tell: Tell) -> Iterator[tuple[int, Any]]:
+    """Yield each piece's place and result as they come, what was kept first; raises as `run` does."""
     kept = Kept(where.done, function) if where.done is not None else None
-    found: dict[int, str] = {}
+    todo: dict[int, Any] = {}
     for place, item in enumerate(items):
-        if kept is not None and (text := kept.read(item)) is not None:
-            found[place] = text
-    todo = [place for place in range(len(items)) if place not in found]
-    pieces = _here if cluster is None else _on_ray
-    for place, text in pieces(function, {place: items[place] for place in todo}, cluster or "", tell):
-        found[place] = text
+        text = kept.read(item) if kept is not None else None
+        if text is None:
+            todo[place] = item
+        else:
+            yield place, json.loads(text)
+    pieces = _here(function, todo, tell) if where.cluster is None else _on_ray(function, todo, where.cluster, tell)
+    for place, text in pieces:
         if kept is not None:
             kept.write(items[place], text)
-        if cluster is not None:
-            tell(cluster, len(found), len(items))
-    return [json.loads(found[place]) for place in range(len(items))]
+        yield place, json.loads(text)
 
 
 class Kept:
@@ -149,9 +153,13 @@ def _answer(function: Piece, item: Any, tell: Tell) -> str:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _here(function: Piece, todo: dict[int, Any], _cluster: str, tell: Tell) -> Iterator[tuple[int, str]]:
-    for place, item in todo.items():
-        yield place, _answer(function, item, tell)
+def _here(function: Piece, todo: dict[int, Any], tell: Tell) -> Iterator[tuple[int, str]]:
+    for number, (place, item) in enumerate(todo.items()):
+
+        def told(what: str, done: int, of: int, number: int = number) -> None:
+            tell(what, number * of + done, len(todo) * of)
+
+        yield place, _answer(function, item, told)
 
 
 def _far(function: Piece, item: Any, expected: str) -> str:
@@ -165,7 +173,7 @@ def _on_ray(function: Piece, todo: dict[int, Any], cluster: str, tell: Tell) -> 
     """Yield results as they come, in any order."""
     if not todo:
         return
-    tell("starting", 0, len(todo))
+    tell(f"starting on {cluster}", 0, len(todo))
     with _ray(cluster) as ray:
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_far)
         waiting = {task.remote(function, item, code()): place for place, item in todo.items()}
@@ -173,6 +181,7 @@ def _on_ray(function: Piece, todo: dict[int, Any], cluster: str, tell: Tell) -> 
             while waiting:
                 (ready,), _ = ray.wait(list(waiting), num_returns=1)
                 yield waiting.pop(ready), _result(ray, ready)
+                tell(f"on {cluster}", len(todo) - len(waiting), len(todo))
         finally:
             for each in waiting:
                 ray.cancel(each, force=True)

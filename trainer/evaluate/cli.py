@@ -11,6 +11,8 @@ import typer
 from edge.core.errors import EdgeError
 
 DATES = ["%Y-%m-%d"]
+Cluster = Annotated[str | None, typer.Option(help="`local`, or HOST:PORT of a Ray cluster; by default here, in turn.")]
+Done = Annotated[Path | None, typer.Option(help="Folder of what is done; the same command goes on from it.")]
 app = typer.Typer(no_args_is_help=True, help="Measure models on homes.")
 
 
@@ -44,14 +46,17 @@ def scene_shift(  # noqa: PLR0917  # a command's options are its arguments
     columns: Annotated[str, typer.Option(help="Names joined by commas.")] = "none,random,rules,gpt4o,ours,ceiling",
     published_seeds: Annotated[int, typer.Option(min=0, help="Seeds judged by the published protocol, too.")] = 1,
     skip_published: Annotated[bool, typer.Option(help="Leave the published protocol out.")] = False,
+    cluster: Cluster = None,
+    done: Done = None,
 ) -> None:
     """Judge what a model is worth in a scene it has not lived, by how it was adapted to it."""
+    from trainer.cluster import Where  # noqa: PLC0415
     from trainer.evaluate.run import Wanted, run  # noqa: PLC0415
 
     published = 0 if skip_published else published_seeds
     names = tuple(each.strip() for each in columns.split(","))
     with _ending("the seeds that were done are in", json):
-        run(Wanted(data, home, scene, llm, json, seeds, count, names, published))
+        run(Wanted(data, home, scene, llm, json, seeds, count, names, published), Where(cluster, done))
 
 
 @app.command("attacks")
@@ -119,9 +124,13 @@ def alarms(  # noqa: PLR0917  # a command's options are its arguments
     learn_every: Annotated[int, typer.Option(min=1, help="Nights from one learning to the next.")] = 7,
     seed: Annotated[int, typer.Option(help="Chance: the first home's seed.")] = 1,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; by default as many as suit.")] = None,
+    cluster: Cluster = None,
+    done: Done = None,
 ) -> None:
     """Count the false alarms of simulated homes lived day by day, and the injected anomalies that are found."""
+    from trainer.cluster import Where  # noqa: PLC0415
     from trainer.evaluate.alarms import Wanted, run  # noqa: PLC0415
 
     with _ending("what was done is in", json):
-        run(Wanted(homes, weeks, history, alarms_per_week, learn_every, seed, steps), json, picture)
+        asked = Wanted(homes, weeks, history, alarms_per_week, learn_every, seed, steps)
+        run(asked, json, picture, Where(cluster, done))

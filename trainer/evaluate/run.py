@@ -1,19 +1,22 @@
 """One run of the scene-shift table: from what was asked to progress, tables and the file of figures."""
 
+import hashlib
 from collections.abc import Sequence as Items
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from edge.core.errors import EdgeError
+from edge.core.errors import EdgeError, SettingsError
 from edge.core.filters import Sieve
 from edge.core.sequences import Sequence
 from edge.sections import Llm
-from trainer.evaluate.columns import CEILING, Column, chosen
+from trainer.cluster import HERE, Where, results
+from trainer.evaluate.columns import CEILING, chosen
+from trainer.evaluate.progress import Tell, progress
 from trainer.evaluate.scene_shift import Extra, Judged, Runs, evaluate, halves, write
 from trainer.evaluate.shifts import Shift, opened
 from trainer.evaluate.tables import show
@@ -35,41 +38,75 @@ class Wanted:
     published: int
 
 
-def run(wanted: Wanted) -> dict[str, Any]:
-    """Evaluate every scene; prints as it goes, and writes the figures after every seed."""
+def run(wanted: Wanted, where: Where = HERE) -> dict[str, Any]:
+    """Evaluate every scene and seed; prints the tables, and writes the figures after every seed."""
     console = Console()
-    columns = chosen(wanted.columns, Llm(file=wanted.llm, count=wanted.count))
+    shifts = {shift.name: shift for shift in opened(wanted.data, wanted.home, wanted.scene)}
+    chosen(wanted.columns, Llm())  # a column that is none is told at once
+    asked = {**asdict(wanted), **{name: str(path) for name, path in asdict(wanted).items() if isinstance(path, Path)}}
+    asked |= {"json": None, "seeds": 1}  # where figures are written and how many seeds there are changes none
+    items = [
+        {"scene": name, "seed": seed, "lived": digest(shift), "wanted": asked}
+        for name, shift in shifts.items()
+        for seed in range(wanted.seeds)
+    ]
+    found: dict[int, Any] = {}
     scenes: dict[str, Any] = {}
-    for shift in opened(wanted.data, wanted.home, wanted.scene):
-        here = {name: column for name, column in columns.items() if name != "gpt4o" or shift.written}
-        runs = _scene(shift, here, wanted, scenes, console)
-        show(console, shift.home_name, shift.name, scenes[shift.name])
-        for (name, seed), reason in runs.failed.items():
-            console.print(f"{shift.name}: {name} gave nothing with seed {seed}: {reason}", style="yellow")
-    return {"home": wanted.home, "scenes": scenes}
-
-
-def _scene(shift: Shift, columns: dict[str, Column], wanted: Wanted, scenes: dict[str, Any], console: Console) -> Runs:
-    ceiling = CEILING in wanted.columns
-    steps = wanted.seeds * (1 + len(columns) + ceiling)
-    runs = Runs()
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=console,
-    ) as bar:  # fmt: skip
-        task = bar.add_task(f"{shift.home_name} {shift.name}", total=steps, start=True)
-        begun = 0
-
-        def tell(name: str) -> None:
-            nonlocal begun
-            bar.update(task, description=f"{shift.home_name} {shift.name}: {name}", completed=begun)
-            begun += 1
-
-        for runs in evaluate(shift, columns, range(wanted.seeds), ceiling=ceiling, extra=_extra(wanted), tell=tell):
-            scenes[shift.name] = runs.tables()
+    runs: dict[str, Runs] = {}
+    with progress(console, wanted.home) as tell:
+        for place, result in results(seeded, items, where, tell):
+            found[place] = result
+            name = str(items[place]["scene"])
+            runs[name] = _together([(items[each], found[each]) for each in sorted(found)], name)
+            scenes[name] = runs[name].tables()
             if wanted.json:
-                write(wanted.json, wanted.home, scenes)
-        bar.update(task, completed=steps)
+                write(wanted.json, wanted.home, {each: scenes[each] for each in shifts if each in scenes})
+    for name, shift in shifts.items():
+        show(console, shift.home_name, name, scenes[name])
+        for (column, seed), reason in runs[name].failed.items():
+            console.print(f"{name}: {column} gave nothing with seed {seed}: {reason}", style="yellow")
+    return {"home": wanted.home, "scenes": {name: scenes[name] for name in shifts}}
+
+
+def seeded(item: Any, tell: Tell) -> dict[str, Any]:
+    """Evaluate one scene with one seed; return the figures by kind and column, and what failed."""
+    asked = item["wanted"]
+    llm = Path(asked["llm"]) if asked["llm"] else None
+    wanted = Wanted(**{**asked, "data": Path(asked["data"]), "llm": llm, "columns": tuple(asked["columns"])})
+    (shift,) = opened(wanted.data, wanted.home, item["scene"])
+    if digest(shift) != item["lived"]:
+        raise SettingsError(f"{wanted.data / wanted.home} is not the same home where it is evaluated")
+    named = chosen(wanted.columns, Llm(file=wanted.llm, count=wanted.count))
+    columns = {name: column for name, column in named.items() if name != "gpt4o" or shift.written}
+    ceiling = CEILING in wanted.columns
+    stages = count()
+
+    def told(name: str) -> None:
+        tell(f"{shift.name}, seed {item['seed']}: {name}", next(stages), 1 + len(columns) + ceiling)
+
+    (runs,) = evaluate(shift, columns, [item["seed"]], ceiling=ceiling, extra=_extra(wanted), tell=told)
+    return {
+        "found": {
+            kind: {name: figures[item["seed"]] for name, figures in of.items()} for kind, of in runs.found.items()
+        },
+        "failed": {name: reason for (name, _), reason in runs.failed.items()},
+    }
+
+
+def digest(shift: Shift) -> str:
+    """Return the sha256 of everything a shift holds."""
+    return hashlib.sha256(repr(shift).encode()).hexdigest()
+
+
+def _together(told: Items[tuple[Any, Any]], scene: str) -> Runs:
+    """Put what was found of a scene together, in the order of the seeds: so sums are the same however it came."""
+    runs = Runs()
+    for item, result in told:
+        if item["scene"] == scene:
+            for kind, columns in result["found"].items():
+                for name, figures in columns.items():
+                    runs.add(name, item["seed"], {kind: figures})
+            runs.failed |= {(name, item["seed"]): reason for name, reason in result["failed"].items()}
     return runs
 
 
