@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,6 +19,7 @@ REASONS = frozenset(
 LONGEST = 64  # characters of a value or a control; more is a text, not what somebody did
 LONGEST_NAME = 128  # characters of a device's id or name
 _BREAKS = frozenset({"Cc", "Zl", "Zp"})  # Unicode categories of control characters and line ends
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they turn the direction of all text around a name
 _MILLISECONDS = 1e11  # a larger number of seconds lies beyond the year 5000: it is milliseconds
 _EARLIEST, _LATEST = 946_684_800.0, 4_102_444_800.0  # 2000 and 2100: outside, a clock was not set
 
@@ -70,7 +72,8 @@ def word(value: object, most: int = LONGEST) -> str:
 
 def shortened(name: str) -> str:
     """Return a free name on one line, cut to LONGEST_NAME."""
-    printable = "".join(" " if unicodedata.category(char) in _BREAKS else char for char in name)
+    turned = _TURNS.sub("", name)
+    printable = "".join(" " if unicodedata.category(char) in _BREAKS else char for char in turned)
     return " ".join(printable.split())[:LONGEST_NAME]
 
 
