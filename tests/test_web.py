@@ -319,6 +319,10 @@ def test_beyond_this_computer_a_token_is_asked_for_and_made(tmp_path, capfd):
         assert client.get("/", headers={"Host": "hub.home:8765"}).status_code == 200
         assert client.post("/do/learn", data={"mark": mark(client)}).status_code == 303
         assert len(agent.asked) == 1
+        assert client.post("/logout", data={"mark": "forged"}).status_code == 403
+        assert client.get("/").status_code == 200
+        assert client.post("/logout", data={"mark": mark(client)}).headers["location"] == "/login"
+        assert client.get("/").status_code == 303
     out, err = capfd.readouterr()
     assert token not in out + err
 

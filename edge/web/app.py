@@ -40,8 +40,7 @@ class Application:
         self._live = live
         self._file = file
         self._phrases = compose.phrases(agent.settings.alerts.language)
-        known = compose.known_dictionary(agent.settings.home.dictionary).devices
-        self._known = {device.id: device.name for device in known.values()}
+        self._known = compose.known_dictionary(agent.settings.home.dictionary).devices
         self._rendering = Rendering((page.name, page.path) for page in PAGES if page.menu)
 
     def routes(self) -> Starlette:
@@ -53,6 +52,7 @@ class Application:
             Route("/events", self._events),
             Route("/login", self._login),
             Route("/login", self._enter, methods=["POST"]),
+            Route("/logout", self._leave, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
         door = Middleware(Door, access=self._access, address=web.address, port=web.port, clock=time.time)
@@ -149,6 +149,23 @@ class Application:
         values = {"name": "login", "wrong": why == "wrong", "wait": why == "wait", "done": ""}
         return self._html("login.html", values, request, None, status)
 
+    async def _leave(self, request: Request) -> Response:
+        """End a session: its browser forgets it."""
+        try:
+            fields = await asking.form(request.stream())
+        except SettingsError as error:
+            return self._told(request, 400, "failed", str(error))
+        if not self._access.marked(request.state.session, fields.get("mark", "")):
+            return self._told(request, 403, "stale")
+        return self._in(request, self._access.begin(time.time(), known=False), "/login")
+
+    def _in(self, request: Request, session: Session, path: str) -> Response:
+        """Go on to a page in another session."""
+        root = request.state.root
+        going = RedirectResponse(f"{root}{path}", 303)
+        going.headers["Set-Cookie"] = written(request.state.cookie, self._access.cookie(session), session, root)
+        return going
+
     async def _enter(self, request: Request) -> Response:
         """Take a token: a session begins that may come in."""
         now, address = time.time(), request.client.host if request.client else ""
@@ -164,7 +181,4 @@ class Application:
             return answer
         if not self._access.right(fields.get("token", ""), address, now):
             return self._asked(request, 401, "wrong")
-        known, root = self._access.begin(now, known=True), request.state.root
-        entered = RedirectResponse(f"{root}/", 303)
-        entered.headers["Set-Cookie"] = written(request.state.cookie, self._access.cookie(known), known, root)
-        return entered
+        return self._in(request, self._access.begin(now, known=True), "/")

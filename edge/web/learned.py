@@ -64,7 +64,7 @@ class Profiles:
             at, count, found = self._made.get(visit.store, (0.0, -1, None))
             now = visit.store.count()
             if found is None or (now != count and not 0 <= visit.wall - at < FRESH):
-                kinds = {device.id: device.kind for device in visit.store.devices()}
+                kinds = {device.id: device.kind for device in visit.devices()}
                 found = profile(visit.store.behaviors(), visit.zone, lambda device: kinds.get(device, "other"))
                 self._made[visit.store] = visit.wall, now, found
             return found
@@ -75,7 +75,7 @@ _PROFILES = Profiles()
 
 def view(visit: Visit) -> Learned:
     """Return what the home has learned, of all or of the device that is asked for."""
-    return learned(_PROFILES.of(visit), visit.store.devices(), visit.query.get("device", ""), visit)
+    return learned(_PROFILES.of(visit), visit.devices(), visit.query.get("device", ""), visit)
 
 
 def learned(found: Profile, devices: Iterable[Device], chosen: str, visit: Visit) -> Learned:

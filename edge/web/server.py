@@ -29,17 +29,20 @@ class Server:
         """Say what became of it."""
         self.told = told
         self.url = url
-        self._running: tuple[threading.Thread, uvicorn.Server, Live, Store] | None = None
+        self._running: tuple[threading.Thread, uvicorn.Server, Running, Live, Store] | None = None
 
-    def start(self, server: "uvicorn.Server", listening: socket.socket, live: "Live", store: "Store") -> None:
+    def start(
+        self, server: "uvicorn.Server", listening: socket.socket, agent: Running, live: "Live", store: "Store"
+    ) -> None:
         """Serve on a socket that is bound, in a thread; returns once requests are answered."""
+        agent.on_publish.append(live.hear)
 
         async def work() -> None:
             live.open(asyncio.get_running_loop())
             await server.serve([listening])
 
         thread = threading.Thread(target=lambda: asyncio.run(work()), name="page", daemon=True)
-        self._running = (thread, server, live, store)
+        self._running = (thread, server, agent, live, store)
         thread.start()
         waited = threading.Event()
         for _ in range(int(START / 0.01)):
@@ -52,7 +55,8 @@ class Server:
         running, self._running = self._running, None
         if running is None:
             return
-        thread, server, live, store = running
+        thread, server, agent, live, store = running
+        agent.on_publish.remove(live.hear)
         live.end()
         server.should_exit = True
         thread.join(START)
@@ -87,14 +91,13 @@ def serve(agent: Running, web: Web, file: Path | None = None) -> Server:
     except EdgeError as error:
         listening.close()
         return _without(str(error))
-    agent.on_publish.append(live.hear)
     app = Application(agent, store, Access(token), live, file).routes()
     config = uvicorn.Config(app, timeout_graceful_shutdown=3, **_QUIET)
     host = f"[{web.address}]" if ":" in web.address else web.address
     url = f"http://{host}:{web.port}"
     path = token_path(web, directory)
     server = Server(f"page: {url}" + (f" (token: {path})" if path else ""), url)
-    server.start(uvicorn.Server(config), listening, live, store)
+    server.start(uvicorn.Server(config), listening, agent, live, store)
     return server
 
 

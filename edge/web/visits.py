@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
 
+from edge.core.devices import Device
 from edge.core.errors import EdgeError
 from edge.core.phrases import Phrases
 from edge.requests import Request
@@ -37,7 +38,7 @@ class Visit:
 
     `scores`: of the behaviors of a time, by row; `snapshot`: the agent's status of a moment ago; `newest`: the behavior
     scored last since the start, {} before it; `now`: the home's, seconds since the epoch; `wall`: the clock's; `query`:
-    of the address; `number`: of its path; `file`: the settings file; `known`: names by id as the
+    of the address; `number`: of its path; `file`: the settings file; `known`: devices by id as the
     home's dictionary has them.
     """
 
@@ -52,7 +53,7 @@ class Visit:
     query: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
     file: Path | None = None
-    known: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Device] = field(default_factory=dict)
 
     @property
     def zone(self) -> tzinfo:
@@ -63,6 +64,12 @@ class Visit:
         """Return a moment in the home's time."""
         return datetime.fromtimestamp(moment, self.zone)
 
+    def devices(self) -> list[Device]:
+        """Return every device that was heard of, by id, under the name the home's dictionary gives it."""
+        return [self.known.get(device.id, device) for device in self.store.devices()]
+
     def names(self) -> dict[str, str]:
         """Return the name of every device by its id."""
-        return {device.id: device.name for device in self.store.devices()} | dict(self.known)
+        return {device.id: device.name for device in self.devices()} | {
+            device.id: device.name for device in self.known.values()
+        }

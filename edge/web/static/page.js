@@ -12,10 +12,10 @@ function say(text) {
 function progress(told) {
   const box = place("progress");
   if (!box) return;
-  const under_way = Boolean(told && told.job);
-  box.hidden = !under_way;
-  if (!under_way) return;
-  place("progress-told").textContent = [told.job, told.scene, told.what].filter(Boolean).join(" · ");
+  const underWay = Boolean(told && told.job);
+  box.hidden = !underWay;
+  if (!underWay) return;
+  place("progress-told").textContent = [box.dataset[told.job] ?? told.job, told.scene, told.what].filter(Boolean).join(" · ");
   const bar = place("progress-bar");
   if (told.of > 0) {
     bar.max = told.of;
@@ -25,32 +25,74 @@ function progress(told) {
   }
 }
 
-const listeners = { progress: [progress], state: [], behavior: [], alert: [] };
-// A page's own script may listen, too.
-window.hear = (topic, listener) => listeners[topic].push(listener);
-
-let under_way = null;
-function state(told) {
-  for (const [id, key] of [["scene", "scene"], ["model", "slot"]]) {
-    if (place(id) && told[key]) place(id).textContent = told[key];
-  }
-  progress(told.progress);
-  // What a page says of a job that has ended is old: take it anew, unless somebody is typing.
-  const busy = Boolean(told.busy);
-  const typing = document.activeElement && ["INPUT", "SELECT"].includes(document.activeElement.tagName);
-  if (under_way === true && !busy && !typing && place("progress")) location.reload();
-  under_way = busy;
+// Parts of a page that may change are marked data-live: they are taken anew from the server, which alone knows the words.
+const WAIT = 1500; // milliseconds for what comes together
+let due = null;
+function soon() {
+  due ??= setTimeout(renew, WAIT);
 }
-listeners.state.push(state);
-listeners.alert.push((told) => say(told.sentence));
 
-if (place("heard") && window.EventSource && !place("token")) {
+function engaged(part) {
+  const focus = document.activeElement;
+  return part.querySelector("details[open]") !== null || (part !== focus && part.contains(focus) && focus.matches("input, select, button"));
+}
+
+async function renew() {
+  due = null;
+  const old = [...document.querySelectorAll("[data-live]")];
+  if (old.length === 0) return;
+  let answer;
+  try {
+    answer = await fetch(location.href);
+  } catch {
+    return; // the agent is away: the stream tells when it is back
+  }
+  if (answer.redirected || !answer.ok) {
+    if (answer.redirected) location.reload();
+    return;
+  }
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const known = (parts) => [...parts].map((part) => part.id).join(" ");
+  if (known(old) !== known(fresh.querySelectorAll("[data-live]"))) {
+    location.reload();
+    return;
+  }
+  for (const part of old) {
+    if (!engaged(part)) part.replaceChildren(...fresh.getElementById(part.id).childNodes);
+  }
+  document.dispatchEvent(new Event("renewed"));
+}
+
+let begun = false;
+function state(told) {
+  progress(told.progress);
+  if (begun) soon();
+  begun = true;
+}
+
+function alertTold(told) {
+  say(told.sentence);
+  soon();
+}
+
+const listeners = { state, alert: alertTold, behavior: soon, progress };
+
+// Without its stream a page grows old: it says so once that has lasted.
+const PATIENCE = 4000; // milliseconds
+let missed = null;
+function live(on) {
+  document.documentElement.dataset.live = on ? "on" : "off";
+  clearTimeout(missed);
+  if (on) place("away").hidden = true;
+  else missed = setTimeout(() => (place("away").hidden = false), PATIENCE);
+}
+
+if (place("away") && window.EventSource) {
   const events = new EventSource(`${root}/events`);
-  for (const topic of Object.keys(listeners)) {
-    events.addEventListener(topic, (event) => {
-      const told = JSON.parse(event.data);
-      for (const listener of listeners[topic]) listener(told);
-    });
+  events.addEventListener("open", () => live(true));
+  events.addEventListener("error", () => live(false));
+  for (const [topic, listener] of Object.entries(listeners)) {
+    events.addEventListener(topic, (event) => listener(JSON.parse(event.data)));
   }
   window.addEventListener("pagehide", () => events.close());
 }

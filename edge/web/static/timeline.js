@@ -83,6 +83,7 @@
   }
 
   draw();
+  document.addEventListener("renewed", draw);
   new ResizeObserver(() => plot?.setSize({ width: chart.clientWidth, height: chart.clientHeight })).observe(chart);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 })();
