@@ -1,4 +1,4 @@
-"""A home of every dialect at once: the real agent on a real broker keeps what was done, and nothing that is repeated."""
+"""A home of every dialect at once: the real agent on a real broker keeps what was done, nothing that is repeated."""
 
 import json
 
