@@ -19,6 +19,7 @@ from edge.core.sequences import LENGTH, Sequence
 
 MOST = 1500  # distinct sequences that are compared with each other: 9 MB
 SHARP = 2.0  # power of the nearness: above 1, only what is nearly the same stands for another
+BULK = 0.7  # power of what a sequence costs: at 1, short ones alone would be kept
 SATURDAY = 5
 COVERAGE, USUAL, ODD = "coverage", "usual", "odd"  # why a sequence was kept
 Floats = NDArray[np.float64]
@@ -79,9 +80,10 @@ def choose(near: NDArray[np.float32], count: Floats, importance: Floats, cost: F
     """
     weight = count * np.sqrt(np.maximum(importance, 0.0) + 1e-6)
     best = np.zeros(len(near), np.float32)
+    bulk: list[float] = (np.maximum(cost, 1e-9) ** BULK).tolist()
 
     def worth(row: int) -> float:
-        return float(np.maximum(near[row] - best, 0) @ weight) / max(float(cost[row]), 1e-9)
+        return float(np.maximum(near[row] - best, 0) @ weight) / bulk[row]
 
     queue = [(-worth(row), row) for row in range(len(near))]
     heapq.heapify(queue)
@@ -134,5 +136,5 @@ def _said(sequence: Sequence) -> Iterator[object]:
         yield before, pair
         yield place, pair
         before = pair
-    yield sequence[0].day >= SATURDAY
+    yield bool(sequence) and sequence[0].day >= SATURDAY
     yield len(sequence)

@@ -134,3 +134,24 @@ def alarms(  # noqa: PLR0917  # a command's options are its arguments
     with _ending("what was done is in", json):
         asked = Wanted(homes, weeks, history, alarms_per_week, learn_every, seed, steps)
         run(asked, json, picture, Where(cluster, done))
+
+
+@app.command("compression")
+def compression(  # noqa: PLR0917  # a command's options are its arguments
+    data: Annotated[Path, typer.Option(help="Folder of the recorded homes.")] = Path("../shared/data"),
+    homes: Annotated[
+        str, typer.Option(help="Folders of recorded homes and simulated:SEED, joined by commas.")
+    ] = "fr,sp,simulated:1,simulated:2,simulated:3",
+    seeds: Annotated[int, typer.Option(min=1, help="Splits of each home.")] = 5,
+    parts: Annotated[str, typer.Option(help="Joined by commas.")] = "fidelity,growth,light,selection,tokens,synthesis",
+    json: Annotated[Path | None, typer.Option(help="File of the figures, written after every part.")] = None,
+    exact: Annotated[Path, typer.Option(help="Folder where exact runs are kept.")] = Path("runs/exact"),
+) -> None:
+    """Judge estimates of importance, and which sequences stand for all at a budget of tokens; goes on where it was."""
+    from trainer.evaluate.compression import Wanted, run  # noqa: PLC0415
+
+    def named(joined: str) -> tuple[str, ...]:
+        return tuple(each.strip() for each in joined.split(","))
+
+    with _ending("the same command goes on from", json):
+        run(Wanted(data, named(homes), seeds, named(parts), json, exact))

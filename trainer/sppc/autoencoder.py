@@ -7,6 +7,7 @@ with M in front; they see the same batches in the same order, and differ by what
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +39,24 @@ class Recipe:
         return math.ceil(self.epochs * count / self.batch)
 
 
+@contextmanager
+def _single() -> Iterator[None]:
+    """Compute on one processor, numbers next to zero as zero: both are the process's own settings, so given back.
+
+    Many small products gain nothing from a second thread, and lose ten times as much on a busy machine.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
 def begin(windows: Windows, count: int, seed: int) -> dict[str, Tensor]:
     """Return `count` networks, all from the same start."""
-    torch.set_flush_denormal(True)
     chance = torch.Generator().manual_seed(seed)
     ids = len(windows.controls) + windows.slots
     bound = 1 / math.sqrt(HIDDEN)
@@ -116,6 +132,7 @@ def _batches(rows: list[Ids], size: int, steps: int, seed: int) -> Iterator[Ids]
         streams = [stream[size:] for stream in streams]
 
 
+@_single()
 def train(
     windows: Windows,
     weights: Floats,
@@ -156,6 +173,7 @@ def _weighed(counted: Tensor, packed: Packed) -> Tensor:
     return counted.gather(1, order)[:, packed.row] * packed.real
 
 
+@_single()
 def losses(p: Parameters, windows: Windows, rows: Ids | None = None) -> Floats:
     """Return each network's mean nats a behavior of each window (M, n), of some rows where they are given."""
     rows = np.arange(len(windows)) if rows is None else rows
@@ -168,6 +186,7 @@ def losses(p: Parameters, windows: Windows, rows: Ids | None = None) -> Floats:
     return out[:, rows]
 
 
+@_single()
 def states(p: Parameters, windows: Windows) -> Floats:
     """Return the first network's state of each window (n, HIDDEN)."""
     out = np.empty((len(windows), HIDDEN))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.core.dictionary import DatasetNames, Dictionary
-from edge.core.errors import MessageError, SettingsError
+from edge.core.errors import MessageError, RetrainError, SettingsError
 from edge.core.sequences import Sequence
 from trainer.sppc import importance as estimates
 from trainer.sppc.autoencoder import Floats, Tell, states, train
@@ -94,6 +94,10 @@ def compress(sequences: Items[Sequence], dictionary: Dictionary, asked: Asked, *
     rule = BASELINES.get(asked.method) or RULES[asked.rule]
     chosen = rule(Known(sequences, importance, price, encodings, asked.seed), budget)
     same = Counter(sequences)
+    if not chosen:
+        raise RetrainError(
+            f"the shortest sequence costs {price.min()} tokens, above the budget of {budget:g}: allow more"
+        )
     kept = sorted(chosen)
     return Compression(
         asked,

@@ -1,6 +1,7 @@
 """What a sequence costs in a prompt: tokens of our language model's tokenizer."""
 
 from collections.abc import Sequence as Items
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edge.core.sequences import LENGTH, Sequence
 SHIPPED = Path(__file__).parents[2] / "models/behavior-lm/2/behavior-lm-q8_0.gguf"
 
 
+@cache
 def tokenizer_of(path: Path = SHIPPED) -> Tokenizer:
     """Read the tokenizer a GGUF file of ours carries; raises ArtifactError where it is none."""
     try:
