@@ -236,9 +236,10 @@ def test_a_home_that_nothing_is_known_of_is_told_so(tmp_path):
 # The command.
 
 
-def command(folder, *words):
+def command(folder, *words, dictionary=""):
     path = folder / "sceneshift.toml"
-    path.write_text(f'[data]\ndirectory = "{folder}"\n', encoding="utf-8")
+    home = f'[home]\ndictionary = "{dictionary}"\n' if dictionary else ""
+    path.write_text(f'[data]\ndirectory = "{folder}"\n{home}', encoding="utf-8")
     told = [sys.executable, "-m", "edge", "routines", "--settings", str(path), *words]
     return subprocess.run(told, capture_output=True, text=True, timeout=60)
 
@@ -248,6 +249,10 @@ def test_the_command_says_the_same_routines_as_the_page(store, tmp_path):
     assert said == [each.sentence for each in learned.view(visit(store, tmp_path)).routines]
     of_one = command(tmp_path, "--device", "Kettle", "--json").stdout.splitlines()
     assert [json.loads(line)["sentence"] for line in of_one] == [each for each in said if "Kettle" in each]
+    named = {"devices": [{"id": "kettle1", "name": "Tea kettle", "kind": "kettle"}], "controls": []}
+    (tmp_path / "home.json").write_text(json.dumps(named), encoding="utf-8")
+    renamed = command(tmp_path, "--device", "Tea kettle", dictionary="home.json").stdout.splitlines()
+    assert renamed == [each.replace("Kettle", "Tea kettle") for each in said if "Kettle" in each]
     wrong = command(tmp_path, "--device", "Kettel")
     assert wrong.returncode == 2
     assert "Bath heater" in wrong.stderr

@@ -27,9 +27,10 @@ def routines(
 
     loaded = load(settings)
     phrases = compose.phrases(loaded.alerts.language)
+    known = compose.known_dictionary(loaded.home.dictionary).devices
     store = Store.open(loaded.data.directory, read_only=True)
     try:
-        devices = {each.id: each for each in store.devices()}
+        devices = {each.id: known.get(each.id, each) for each in store.devices()}
         recent = store.behaviors_with_ids(after=max(0, store.count() - MOST))
         kinds = {each.id: each.kind for each in devices.values()}
         told = found.routines(
