@@ -31,10 +31,10 @@ def store(tmp_path):
     opened.close()
 
 
-def bring(path, store, rules=None, settings=STREAM, **wanted):
+def bring(path, store, rules=None, settings=STREAM, now=NOW, **wanted):
     reader = opened(str(path), Wanted(UTC, **wanted), settings, [])
     try:
-        return Importing(reader, store, rules or Rules(), NOW).run()
+        return Importing(reader, store, rules or Rules(), now).run()
     finally:
         reader.close()
 

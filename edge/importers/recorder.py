@@ -52,8 +52,8 @@ class Recorder:
 
     def identity(self) -> str:
         """Return a digest of the address, user and password left out."""
-        address = self._url.set(username=None, password=None).render_as_string()
-        return digest("recorder", address, self._names.identity())
+        place = (self._url.get_backend_name(), self._url.host, self._url.port, self._url.database)
+        return digest("recorder", str(place), self._names.identity())
 
     def close(self) -> None:
         """Close the connections."""
