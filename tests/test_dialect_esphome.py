@@ -9,7 +9,7 @@ from edge.core.devices import Device
 from edge.core.events import Event, Message
 from edge.dialects.esphome import EspHome
 from edge.dialects.guard import SECONDS
-from tests.reading import reason
+from tests.reading import outcome, reason
 
 NOW = 1_767_600_000.0
 
@@ -87,6 +87,40 @@ def test_what_is_no_behavior(nodes, rest, payload):
 def test_measurements_and_commands_are_not_even_asked_for(nodes, topic):
     assert not nodes.matches(topic)
     assert reason(nodes, message(topic, "1")) == "unknown topic"
+
+
+def test_a_cover_is_where_it_stops(nodes):
+    place, states = "esphome/attic/cover/blind", States()
+
+    def tell(position: int, state: str) -> list[str]:
+        """Hear what a cover publishes at every step: its position, then what it does."""
+        sent = [message(f"{place}/position/state", str(position)), message(f"{place}/state", state)]
+        heard = [outcome(nodes.events, each) for each in sent]
+        events = [event for each in heard if not isinstance(each, str) for event in each]
+        return [each.control for event in events if (each := states.behavior(event))]
+
+    assert tell(0, "closed") == []
+    travel = [(0, "opening"), (20, "opening"), (40, "opening"), (62, "open"), (62, "open")]
+    assert [tell(*each) for each in travel] == [[], [], [], ["blind position half open"], []]
+    assert [tell(*each) for each in [(62, "opening"), (80, "opening"), (100, "open")]][-1] == ["blind position open"]
+    assert [tell(*each) for each in [(100, "closing"), (60, "closing"), (0, "closed")]][-1] == ["blind position closed"]
+
+
+def test_a_cover_that_tells_all_at_once(nodes):
+    place = "esphome/attic/cover/blind/state"
+    assert reason(nodes, message(place, {"state": "opening", "position": 20})) == "no behavior property"
+    told = nodes.events(message(place, {"state": "open", "position": 40, "tilt": 0}))
+    assert said(told) == [("blind position", "half open", False)]
+    assert said(nodes.events(message(place, {"state": "closed"}))) == [("blind", "closed", False)]
+
+
+def test_a_node_has_a_friendly_name(nodes):
+    told = {"ip": "10.0.0.7", "name": "attic", "friendly_name": 'Attic\n"lamp" 🛋️', "mac": "a8032abe54dc"}
+    assert nodes.events(message("esphome/discover/attic", told, retained=True)) == []
+    (event,) = nodes.events(message("esphome/attic/switch/relay/state", "ON"))
+    assert (event.device, event.name, event.kind) == ("attic", 'Attic "lamp" 🛋️', "light")
+    nodes.know([Device("cellar", "Cellar pump", "other")])
+    assert nodes.events(message("esphome/cellar/switch/relay/state", "ON"))[0].name == "Cellar pump"
 
 
 def test_a_node_that_came_up_says_again_what_it_had_kept(nodes):

@@ -2,21 +2,25 @@
 
 A device is a node, a property its component's object id, with the field where a component has several
 (`fan speed level`). After `<topic_prefix>/status` online a node sends all its states again: those are known, not
-done. Not read: sensors, numbers and texts (measurements), commands, the log. Source: ESPHome, MQTT client component.
+done. A cover says where it is all the way; what somebody wants is where it stops. A node's friendly name is on
+`esphome/discover`. Not read: sensors, numbers and texts (measurements), commands, the log. Source: ESPHome, MQTT
+client component.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
 from edge.dialects.guard import Guard
-from edge.dialects.payloads import LONGEST_NAME, allow, parsed, text, word
+from edge.dialects.payloads import LONGEST_NAME, allow, document, parsed, shortened, text, word
 from edge.dialects.properties import Act, act, reported
 from edge.dialects.topics import Template
 
 DEVICE = "{device}"
+_DISCOVER = "esphome/discover/"
 # What a component reports that somebody does: its state, and fields with a topic each; by how telling of the device.
 _COMPONENTS: dict[str, tuple[str, ...]] = {
     "lock": (),
@@ -52,6 +56,8 @@ class EspHome:
         self._template = Template(topic_prefix.strip("/"), (DEVICE,))
         self._exclude = tuple(exclude)
         self._known: dict[str, Device] = {}  # from before this process
+        self._names: dict[str, str] = {}  # friendly names by node
+        self._stops: dict[tuple[str, str], _Stop] = {}  # of covers and valves
         self._kinds: dict[str, tuple[int, str]] = {}  # the most telling component a node has reported, and its class
         self._guard = Guard()
 
@@ -59,14 +65,14 @@ class EspHome:
         """Return the filters to subscribe to: what nodes measure is not even asked for."""
         states = [self._template.filter(f"{component}/+/state") for component in _COMPONENTS]
         fields = [self._template.filter(f"{component}/+/+/state") for component, has in _COMPONENTS.items() if has]
-        return [self._template.filter("status"), *states, *fields]
+        return [self._template.filter("status"), *states, *fields, f"{_DISCOVER}+"]
 
     def matches(self, topic: str) -> bool:
         """Tell whether a topic is one of these nodes'."""
-        return self._placed(topic) is not None
+        return self._placed(topic) is not None or _discovered(topic)
 
     def know(self, devices: Iterable[Device]) -> None:
-        """Take in devices known from before, for their classes."""
+        """Take in devices known from before, for their names and classes."""
         self._known = {device.id: device for device in devices}
 
     def described(self) -> list[Device]:
@@ -76,6 +82,8 @@ class EspHome:
     def events(self, message: Message) -> list[Event]:
         """Return what a message reports; raises MessageError with the reason it reports nothing."""
         placed = self._placed(message.topic)
+        if placed is None and _discovered(message.topic):
+            return self._discover(document(message))
         if placed is None:
             raise MessageError("unknown topic")
         node, rest = word(placed[0], LONGEST_NAME), placed[1]
@@ -83,11 +91,22 @@ class EspHome:
             if text(message).lower() != "offline":
                 self._guard.up(node, message)
             return []
-        allow(self._exclude, node)
-        component, name, field = rest[0], rest[1], rest[2] if len(rest) == 4 else ""
-        acts = _acts(component, word(name.replace("_", " ")), field, text(message))
-        device = Device(node, node, self._kind(node, component, name))
+        known = self._known.get(node)
+        shown = self._names.get(node) or (known.name if known else node)
+        allow(self._exclude, node, shown)
+        component, name, part = rest[0], rest[1], rest[2] if len(rest) == 4 else ""
+        acts = _acts(component, word(name.replace("_", " ")), part, text(message))
+        if component in {"cover", "valve"} and part != "tilt":
+            acts = self._stops.setdefault((node, name), _Stop()).acts(acts, part, text(message))
+        device = Device(node, shown, self._kind(node, shown, component, name))
         return reported(acts, device, message.time, live=self._guard.live(node, message))
+
+    def _discover(self, fields: dict[str, Any]) -> list[Event]:
+        """Take in a node's friendly name."""
+        node, name = fields.get("name"), fields.get("friendly_name")
+        if isinstance(node, str) and isinstance(name, str) and shortened(name):
+            self._names[node] = shortened(name)
+        return []
 
     def _placed(self, topic: str) -> tuple[str, list[str]] | None:
         """Return the node and the levels behind its prefix; None for a topic that is no node's."""
@@ -103,10 +122,10 @@ class EspHome:
         fields = _COMPONENTS.get(rest[0])
         return (node, rest) if fields is not None and (len(rest) == 3 or rest[2] in fields) else None
 
-    def _kind(self, node: str, component: str, name: str) -> str:
+    def _kind(self, node: str, shown: str, component: str, name: str) -> str:
         """Return the class of a node: what it is called, else its most telling component."""
-        named = kind_of(node)
-        if named != "other":
+        named = next((kind for each in (shown, node) if (kind := kind_of(each)) != "other"), "")
+        if named:
             return named
         if node not in self._kinds and node in self._known:
             kind = self._known[node].kind
@@ -117,6 +136,28 @@ class EspHome:
         return self._kinds[node][1]
 
 
+@dataclass
+class _Stop:
+    """Where one cover stops: a position is told before the state that says whether it still moves."""
+
+    moves: bool = False
+    last: list[Act] = field(default_factory=list)  # its newest position
+
+    def acts(self, found: list[Act], topic: str, said: str) -> list[Act]:
+        """Return what a report of its state or position says somebody wanted."""
+        if topic == "position":
+            self.last = found
+            return [] if self.moves else found
+        moved, self.moves = self.moves, said.upper() in {"OPENING", "CLOSING"}
+        if self.moves or not self.last:
+            return [] if self.moves else found
+        return self.last if moved else []
+
+
+def _discovered(topic: str) -> bool:
+    return topic.startswith(_DISCOVER) and topic.count("/") == _DISCOVER.count("/")
+
+
 def _acts(component: str, name: str, field: str, said: str) -> list[Act]:
     """Return what of a component's state or field somebody does."""
     prop = word(f"{name} {field.replace('_', ' ')}".strip())
@@ -125,7 +166,7 @@ def _acts(component: str, name: str, field: str, said: str) -> list[Act]:
         pressed = value.get("event_type") if isinstance(value, dict) else value
         return [Act(prop, word(pressed), momentary=True)] if pressed else []
     if isinstance(value, dict):
-        return _lit(prop, value) if component == "light" else []
+        return _lit(prop, value) if component == "light" else _covered(prop, value) if component == "cover" else []
     if value.upper() in _PASSING:
         return []
     if component == "select":
@@ -145,3 +186,12 @@ def _lit(prop: str, fields: dict[str, Any]) -> list[Act]:
     level = fields.get("brightness")
     shade = act("brightness", level) if isinstance(level, int | float) and state != "OFF" else None
     return [*found, Act(f"{prop} brightness", shade)] if shade is not None else found
+
+
+def _covered(prop: str, fields: dict[str, Any]) -> list[Act]:
+    """Return where a cover that tells all at once stands."""
+    state, position = fields.get("state"), fields.get("position")
+    if not isinstance(state, str) or state.upper() in _PASSING:
+        return []
+    where = act("position", position) if isinstance(position, int | float) else None
+    return [Act(f"{prop} position", where) if where else Act(prop, word(state))]
