@@ -99,6 +99,8 @@ def test_any_name_is_only_a_name(bridge, name, device):
         ({"state": "LOCK", "lock_state": "locked"}, [("state", "LOCK")]),
         ({"lock_state": "not_fully_locked"}, [("lock state", "not_fully_locked")]),
         ({"state": "OPEN", "position": 30}, [("position", "mostly closed")]),
+        ({"state": "OPEN", "position": 100, "moving": "STOP"}, [("position", "open")]),
+        ({"state": "CLOSE", "position": 0, "motor_state": "stopped", "running": False}, [("position", "closed")]),
         ({"state": "OFF", "brightness": 3}, [("state", "OFF")]),
         ({"state_left": "ON", "state_l2": "OFF"}, [("state left", "ON"), ("state l2", "OFF")]),
         ({"fan_state": "ON", "fan_mode": "high"}, [("fan state", "ON"), ("fan mode", "high")]),
@@ -129,7 +131,16 @@ def test_an_action_is_momentary(bridge):
 
 @pytest.mark.parametrize(
     "payload",
-    [{"temperature": 27.34, "humidity": 44.72}, {"power": 12.5, "energy": 3}, {"linkquality": 3}, {"action": ""}, {}],
+    [
+        {"temperature": 27.34, "humidity": 44.72},
+        {"power": 12.5, "energy": 3},
+        {"linkquality": 3},
+        {"action": ""},
+        {},
+        {"state": "OPEN", "position": 30, "moving": "UP"},
+        {"state": "CLOSE", "position": 30, "motor_state": "closing"},
+        {"state": "OPEN", "position": 30, "running": True},
+    ],
 )
 def test_telemetry_is_never_behavior(bridge, payload):
     assert reason(bridge, message("my_plug", payload)) == "no behavior property"

@@ -21,6 +21,7 @@ GUARD = 5.0  # seconds after the bridge came up in which it re-sends what it had
 LARGEST_LIST = 8 * 1024 * 1024  # bytes; bridge/devices carries every device's whole definition
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _ABOUT = ("availability", "set", "get")  # topics below a device's own that report no act
+_MOVING = {"moving": ("UP", "DOWN"), "motor_state": ("opening", "closing"), "running": (True,)}
 _EXPOSED = (
     ("lock", "door_lock"), ("cover", "blind"), ("climate", "thermostat"), ("fan", "fan"), ("light", "light"),
     ("occupancy", "motion"), ("presence", "presence"), ("contact", "contact"), ("water_leak", "leak"),
@@ -128,6 +129,8 @@ class Zigbee2Mqtt:
 def _acts(fields: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (property, words) of what a person does; where two tell the same act, the more telling one."""
     names = {name for name in fields if base(name) in ACTS}
+    if "position" in names and any(fields.get(name) in way for name, way in _MOVING.items()):
+        names -= {"position", "tilt", "state"}  # a cover on its way: where it stops is what somebody wanted
     if "position" in names:
         names.discard("state")  # a cover's OPEN is any position but closed
     if "state" in names:
