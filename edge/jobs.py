@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -12,7 +10,7 @@ from edge import compose
 from edge.adapt import Model, Outcome, SlowLoop
 from edge.choices import Choices
 from edge.core.dictionary import Dictionary
-from edge.core.errors import ArtifactError, EdgeError
+from edge.core.errors import ArtifactError
 from edge.core.scenes import Scene
 from edge.generator import Generator
 from edge.history import gather, lived_since
@@ -26,6 +24,7 @@ from edge.slots import Slots
 from edge.store import Store
 from edge.synthesis import Home, Progress
 from edge.watch import Watch
+from edge.work import Work
 
 REPLAYED = 30 * 86400.0  # seconds that the newest behavior lies back where it is no home of today
 
@@ -66,12 +65,7 @@ class Jobs:
         self.last_report: dict[str, Any] = {}
         self.outcomes = 0  # jobs that have ended
         self._telling = telling
-        self._hears_progress = on_progress
-        self.progress: dict[str, Any] | None = None  # of the job under way: job, scene, what, done, of
-        self._worker = ThreadPoolExecutor(1, "slow")
-        self._job: tuple[Request, Future[Outcome]] | None = None
-        self._own = False  # whether the job under way is one the agent gave itself
-        self._waiting: deque[Request] = deque(maxlen=8)  # what was asked meanwhile
+        self._work = Work(on_progress)
         self._generator: Generator | None = None
         self._cancel = threading.Event()
         self.slow: SlowLoop | None = None
@@ -91,8 +85,8 @@ class Jobs:
         """Return what is under way."""
         return {
             "training": self._training(),
-            "busy": self._job is not None,
-            "progress": self.progress,
+            "busy": self._work.busy,
+            "progress": self._work.progress,
             "probation": self.watch.shadow is not None,
             "problem": self.problem,
             "calibrating": self.incumbent.calibrating,
@@ -102,7 +96,7 @@ class Jobs:
 
     def _training(self) -> str:
         """Say in one of TRAINING where the home stands with its model."""
-        doing = self.progress["job"] if self.progress is not None else ""
+        doing = self._work.progress["job"] if self._work.progress is not None else ""
         phases = {
             "learning": doing == "learn",
             "adapting": doing == "adapt",
@@ -124,7 +118,7 @@ class Jobs:
         self._cancel.set()
         if self._generator is not None:
             self._generator.stop()
-        self._worker.shutdown(cancel_futures=True)
+        self._work.close()
 
     def ask(self, request: Request, *, own: bool = False) -> None:
         """Begin what is asked, at once or after what the agent does of its own; it is answered when it is done."""
@@ -133,9 +127,9 @@ class Jobs:
             self._ask_mode(request)
         elif slow is None:
             self._refuse(request, self.problem)
-        elif self._job is not None and self._own:
-            self._waiting.append(request)
-        elif self._job is not None:
+        elif self._work.busy and self._work.own:
+            self._work.waiting.append(request)
+        elif self._work.busy:
             self._refuse(request, "an adaptation is under way")
         elif request.what == "rollback":
             self._roll_back(request)
@@ -147,7 +141,7 @@ class Jobs:
 
     def _ask_scene(self, slow: SlowLoop, request: Request, model: Model | None, *, own: bool) -> None:
         """Learn, or adapt to the scene that was told; where none was, to the one that is noticed."""
-        if request.scene is not None:
+        if request.scene is not None and not own:
             self.choices.follow(request.scene)
             self.heed_choices()
         told = request.scene.over(self.scenery.scene) if request.scene else None
@@ -159,17 +153,14 @@ class Jobs:
         else:
             home, scene, now = self.home(), self.scenery.scene, self.now()
             self.nightly.learned(self.nightly.marks())
-            self._begin(
-                request, lambda: slow.learn(home, scene, now, model, self._tell_progress), own=own, doing="learn"
-            )
+            self._begin(request, lambda: slow.learn(home, scene, now, model, self._work.tell), own=own, doing="learn")
 
     def _ask_mode(self, request: Request) -> None:
         """Adapt to the mode the house is in, after what is under way; by then it may be another."""
-        scene, model = self.scenery.scene, self.watch.model
-        target = scene.housed(self.choices.mode)
-        if self._job is not None:
-            self._waiting.append(request)
-        elif (target.mode or "home") == (scene.mode or "home"):
+        target, model = self._housed(), self.watch.model
+        if self._work.busy:
+            self._work.waiting.append(request)
+        elif target is None:
             self._telling.answer("mode", self.choices.status(), transaction=request.transaction)
         elif self.slow is None or model is None:
             self.scenery.settle(target, self.now())  # what is lived from now on is of this scene, whoever learns it
@@ -177,6 +168,12 @@ class Jobs:
             self._telling.answer("mode", self.choices.status(), transaction=request.transaction)
         else:
             self._adapt(self.slow, request, target, model, own=False)
+
+    def _housed(self) -> Scene | None:
+        """Return the scene that the house's mode asks for, None where the home is in it."""
+        scene = self.scenery.scene
+        target = scene.housed(self.choices.mode)
+        return None if (target.mode or "home") == (scene.mode or "home") else target
 
     def _refuse(self, request: Request, why: str) -> None:
         self._telling.answer(request.what, {}, error=why, transaction=request.transaction)
@@ -193,7 +190,7 @@ class Jobs:
         def job() -> Outcome:
             writer = self._generator = compose.home_writer(self.settings)
             return slow.adapt(
-                home, incumbent, writer, source=source, target=target, now=now, on_progress=self._tell_progress
+                home, incumbent, writer, source=source, target=target, now=now, on_progress=self._work.tell
             )
 
         self._begin(replace(request, scene=target), job, own=own, doing="adapt")
@@ -201,30 +198,16 @@ class Jobs:
     def _begin(self, request: Request, job: Callable[[], Outcome], *, own: bool = False, doing: str = "") -> None:
         """Run a job beside the fast loop; its outcome is taken in by a later tick."""
         self._cancel.clear()
-        self._own = own
-        scene = str(request.scene or "")
-        self.progress = {"job": doing or request.what, "scene": scene, "what": "", "done": 0, "of": 0}
-        self._job = (request, self._worker.submit(job))
-
-    def _tell_progress(self, what: str, done: int, of: int) -> None:
-        """Keep how far the job is; called in the job's own thread."""
-        if self.progress is not None:
-            self.progress = {**self.progress, "what": what, "done": done, "of": of}
-        if self._hears_progress is not None:
-            self._hears_progress(what, done, of)
+        self._work.begin(request, job, own=own, doing=doing)
 
     def tick(self) -> None:
         """Take in a finished job, decide on a probation, notice what has changed."""
-        if self._job is not None and self._job[1].done():
-            (request, job), self._job, self.progress = self._job, None, None
-            try:
-                self._take_in(request, job.result())
-            except EdgeError as error:  # anything else ends the process: the supervisor restarts it
-                self._take_in(request, Outcome(None, {"abandoned": str(error)}))
-        if self.slow is None or self._job is not None:
+        if (ended := self._work.ended()) is not None:
+            self._take_in(*ended)
+        if self.slow is None or self._work.busy:
             return
-        if self._waiting:
-            self.ask(self._waiting.popleft())
+        if self._work.waiting:
+            self.ask(self._work.waiting.popleft())
             return
         self.incumbent.join()
         if self.drift.look(self.now(), drifting=self.watch.drifting()):
@@ -234,7 +217,9 @@ class Jobs:
             self.watch.trials.clear()
             if not decision.accepted:
                 self._roll_back(Request("rollback"), {"probation": decision.reasons})
-        if (due := self._initiative.asks(self.now())) is not None:
+        if self._housed() is not None:  # it was told just before the process ended
+            self.ask(Request("mode"))
+        elif (due := self._initiative.asks(self.now())) is not None:
             self.ask(due, own=True)
 
     def _take_in(self, request: Request, outcome: Outcome) -> None:

@@ -160,7 +160,7 @@ def test_a_restart_within_a_sequence_takes_it_up_and_repeats_no_alert(settings):
 def test_an_unexpected_error_in_the_slow_loop_ends_the_agent(settings):
     agent = Agent(settings)
     agent.jobs._begin(Request("learn"), lambda: Outcome(None, {"x": 1 / 0}))
-    agent.jobs._job[1].exception(10)
+    agent.jobs._work._job[1].exception(10)
     with pytest.raises(ZeroDivisionError):
         agent.jobs.tick()
     agent.close()

@@ -121,6 +121,32 @@ def test_the_scene_that_is_noticed_is_what_whoever_asks_for_now_gets(store):
     assert str(scenery.noticed(spring, [])) == "spring"
 
 
+def test_a_mode_told_just_before_the_process_ended_is_heeded_at_the_next_start(broker, tmp_path):
+    settings = settings_for(broker, tmp_path)
+    with_mode = Store.open(settings.data.directory)
+    Choices(with_mode, 1.0, Scene()).choose_mode("vacation")
+    with_mode.close()
+    agent = Agent(settings)
+    try:
+        agent.jobs.tick()
+        assert str(agent.jobs.scenery.scene) == "winter+away"
+    finally:
+        agent.close()
+
+
+def test_a_season_that_is_noticed_ends_no_mode(broker, tmp_path):
+    agent = Agent(settings_for(broker, tmp_path))
+    try:
+        agent.jobs.scenery.settle(Scene.parse("winter+away"))
+        agent.jobs.choices.choose_mode("cleaner")
+        agent.jobs.ask(Request("adapt", Scene.parse("spring+away")), own=True)
+        assert agent.jobs.choices.mode == "cleaner"
+        agent.jobs.ask(Request("adapt", Scene.parse("away")))
+        assert agent.jobs.choices.mode == "away"
+    finally:
+        agent.close()
+
+
 def test_a_mode_told_during_a_job_waits_for_it_and_is_the_last_one_told(broker, tmp_path):
     agent, held = Agent(settings_for(broker, tmp_path)), threading.Event()
     answered = []
