@@ -90,7 +90,8 @@ class Agent:
                     self._glance()
                 if time.monotonic() >= beat:
                     beat = time.monotonic() + BEAT
-                    self.announce()
+                    if self.session.connected:  # else a connection will
+                        self.announce()
                     self.store.set_fact("heartbeat", {"time": round(time.time()), **self.status()})
         finally:
             notify.stopping()

@@ -141,12 +141,12 @@ class Jobs:
 
     def _ask_scene(self, slow: SlowLoop, request: Request, model: Model | None, *, own: bool) -> None:
         """Learn, or adapt to the scene that was told; where none was, to the one that is noticed."""
-        if request.scene is not None and not own:
-            self.choices.follow(request.scene)
-            self.heed_choices()
         told = request.scene.over(self.scenery.scene) if request.scene else None
         target = told or (self.scenery.noticed(self.now(), []) if request.what == "adapt" else None)
         if model is not None and target is not None:
+            if request.scene is not None and not own:
+                self.choices.follow(request.scene)
+                self.heed_choices()
             self._adapt(slow, request, target, model, own=own)
         elif request.scene is not None:
             self._refuse(request, "there is no model yet: it is learned first")

@@ -50,11 +50,11 @@ class Running:
 
     def __exit__(self, *_):
         self.stop.set()
-        self.thread.join(30)
+        self.thread.join(60)
         self.client.close()
         assert not self.thread.is_alive()
 
-    def wait(self, condition, seconds=30.0):
+    def wait(self, condition, seconds=60.0):
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "nothing happened in time"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.adapt import Outcome
+from edge.adapt import Model, Outcome
 from edge.agent import Agent
 from edge.choices import Choices
 from edge.core.admission import UNCLEARED
@@ -19,7 +19,7 @@ from edge.scenery import Scenery
 from edge.sections import Home
 from edge.store import Store
 from tests import homes
-from tests.hearing import bodies, message, watching
+from tests.hearing import LIMITS, Fixed, bodies, message, watching
 from tests.running import settings_for
 
 DAY = 86400.0
@@ -134,13 +134,32 @@ def test_a_mode_told_just_before_the_process_ended_is_heeded_at_the_next_start(b
         agent.close()
 
 
+def test_a_scene_that_nothing_can_be_adapted_to_yet_is_refused_and_changes_no_mode(broker, tmp_path):
+    agent, answered = Agent(settings_for(broker, tmp_path)), []
+    agent.answer = lambda what, *_, **more: answered.append((what, more.get("error", "")))
+    try:
+        agent.jobs.ask(Request("adapt", Scene.parse("away")))
+        agent.jobs.tick()
+        assert answered == [("adapt", "there is no model yet: it is learned first")]
+        assert (agent.jobs.choices.mode, str(agent.jobs.scenery.scene)) == ("home", "winter")
+    finally:
+        agent.close()
+
+
+def model():
+    return Model("0001-winter", "winter", Fixed("heat1"), LIMITS)
+
+
 def test_a_season_that_is_noticed_ends_no_mode(broker, tmp_path):
     agent = Agent(settings_for(broker, tmp_path))
     try:
         agent.jobs.scenery.settle(Scene.parse("winter+away"))
         agent.jobs.choices.choose_mode("cleaner")
+        agent.watch.model = model()
         agent.jobs.ask(Request("adapt", Scene.parse("spring+away")), own=True)
         assert agent.jobs.choices.mode == "cleaner"
+        agent.jobs._work._job[1].exception(60)
+        agent.jobs._work.ended()
         agent.jobs.ask(Request("adapt", Scene.parse("away")))
         assert agent.jobs.choices.mode == "away"
     finally:

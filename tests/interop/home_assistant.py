@@ -28,7 +28,7 @@ PYTHONS = {"2024.3.3": ("3.11", "3.12"), "2025.4.4": ("3.13",)}  # what each ver
 # What each needs that it does not say: josepy 2 took away what its acme imports.
 BESIDE = {"2024.3.3": ("josepy<2",), "2025.4.4": ()}
 USER, SECRET, REFRESH = "0" * 31 + "1", "5ce" * 20, "0" * 31 + "2"
-START = 180.0  # seconds; the first start installs what its integrations need
+START = 400.0  # seconds; the first start installs what its integrations need
 
 
 def python_for(version: str) -> str:
@@ -145,7 +145,7 @@ class HomeAssistant:
         """Stop it as its supervisor does; it writes its registries and its record."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            self.process.wait(180)
             self.process = None
 
     def get(self, path: str) -> Any:
@@ -174,7 +174,7 @@ class HomeAssistant:
         entities = kept["data"]["entities"]
         return sorted(f"{each['unique_id']} {each['entity_id']}" for each in entities if each["platform"] == platform)
 
-    def wait(self, condition: Any, seconds: float = 60.0) -> None:
+    def wait(self, condition: Any, seconds: float = 180.0) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():
