@@ -124,11 +124,15 @@ class Replayed:
             )
 
 
-def read(scratch: Scratch, reader: Reader, settings: Settings, now: float) -> None:
-    """Read a source of the past into a scratch store; `now`: seconds since the epoch. Raises SettingsError."""
+def read(scratch: Scratch, reader: Reader, settings: Settings, now: float) -> Mapping[str, int]:
+    """Read a source of the past into a scratch store; return what was left out, by reason. Raises SettingsError.
+
+    `now`: seconds since the epoch.
+    """
     excluded = tuple(glob for each in settings.sources for glob in each.exclude)
-    Importing(reader, scratch, Rules(exclude=excluded), now).run()
+    tally = Importing(reader, scratch, Rules(exclude=excluded), now).run()
     scratch.past.sort(key=lambda behavior: behavior.time)
+    return tally.left_out
 
 
 def replay(settings: Settings, scratch: Scratch, slot: str = "", tell: Callable[[int], Any] | None = None) -> Replayed:

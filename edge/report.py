@@ -13,6 +13,7 @@ from edge.choices import Choices
 from edge.core.errors import ArtifactError, StoreError
 from edge.core.scenes import Scene
 from edge.core.verdicts import TOLD
+from edge.lock import alone
 from edge.mqtt import Session
 from edge.sections import Broker
 from edge.settings import Settings
@@ -137,8 +138,9 @@ def _summary(report: Mapping[str, Any]) -> str:
 
 
 def roll_back_on_disk(settings: Settings) -> str:
-    """Go back to the previous slot while no agent runs; raises ArtifactError where there is none."""
-    return Slots(settings.data.directory / "slots").rollback()
+    """Go back to the previous slot; raises ArtifactError where there is none, StoreError while an agent lives there."""
+    with alone(settings.data.directory):
+        return Slots(settings.data.directory / "slots").rollback()
 
 
 def ask(broker: Broker, what: str, body: Mapping[str, Any], patience: float) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def test_while_an_agent_runs_nothing_is_restored_or_forgotten(home):
     assert run(home, "backup", home.parent / "b.tar").returncode == 0
     with alone(home):
         assert run(home, "backup", home.parent / "b.tar").returncode == 0
-        for words in (("restore", home.parent / "b.tar", "--replace"), ("forget", "--all", "--yes")):
+        for words in (("restore", home.parent / "b.tar", "--replace"), ("forget", "--all", "--yes"), ("rollback",)):
             done = run(home, *words)
             assert (done.returncode, "stop it first" in done.stderr) == (1, True)
     store = Store.open(home)

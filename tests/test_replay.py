@@ -43,9 +43,7 @@ def entries(behaviors):
 def learned(tmp_path_factory):
     """Return the settings of a home that has lived eighty days and learned them."""
     folder = tmp_path_factory.mktemp("home")
-    settings = Settings(
-        data=Data(directory=folder / "data"), adapt=Adapt(steps=50), alerts=Alerts(budget_per_day=1000)
-    )
+    settings = Settings(data=Data(directory=folder / "data"), adapt=Adapt(steps=50), alerts=Alerts(budget_per_day=1000))
     store = Store.open(settings.data.directory)
     store.record(entries(homes.behaviors(2 * DAYS)))
     store.remember(homes.DEVICES)
@@ -154,6 +152,11 @@ def test_the_command_prints_the_alerts_and_the_weeks(learned):
     assert sum(week["alerts"] for week in told["weeks"].values()) == len(
         [each for each in told["alerts"] if each["state"] == "sent"]
     )
+    with (folder / "torn.jsonl").open("w") as file:
+        file.write((folder / "later.jsonl").read_text() + "{nonsense\n")
+    torn = sceneshift("replay", folder / "torn.jsonl", "--settings", folder / "s.toml", "--json")
+    assert json.loads(torn.stdout) == told
+    assert "left out" in torn.stderr
     missing = sceneshift("replay", folder / "nowhere", "--settings", folder / "s.toml")
     assert (missing.returncode, "Traceback" in missing.stderr) == (2, False)
 

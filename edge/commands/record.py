@@ -89,7 +89,9 @@ def _replayed(source: str, settings: Any, slot: str) -> Any:
 
     with closing(Scratch.open(settings.data.directory, read_only=True)) as scratch:
         with closing(opened(source, Wanted(settings.home.zone), settings, scratch.pairs())) as reader:
-            read(scratch, reader, settings, time.time())
+            left_out = read(scratch, reader, settings, time.time())
+        if left_out:
+            typer.echo(f"left out: {', '.join(f'{reason} {n}' for reason, n in left_out.items())}", err=True)
         with typer.progressbar(length=len(scratch.past), label="living it", file=sys.stderr) as bar:
             return live(settings, scratch, slot, lambda done: bar.update(done - bar.pos))
 
