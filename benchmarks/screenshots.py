@@ -40,10 +40,11 @@ UNTIL = "2026-05-20"  # the days of the new scene that are lived, with the odd a
 AHEAD = 400  # messages on their way at most
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 375, "height": 812}
 SHOWN = {
-    "today": "/", "alerts": "/alerts", "alert": "/alerts/{alert}", "learned": "/learned", "scenes": "/scenes",
-    "scene": "/scenes/{scene}", "models": "/models", "settings": "/settings",
+    "today": "/", "alerts": "/alerts", "alert": "/alerts/{alert}", "learned": "/learned", "scenes": "/scenes/{scene}",
+    "models": "/models", "settings": "/settings",
 }  # fmt: skip
 PHONES = ("today", "alert")
+TALLEST = 1500  # pixels of a picture
 
 
 def main() -> None:
@@ -135,7 +136,12 @@ def shoot(url: str, agent: Agent) -> None:
 def _take(page: Page, address: str, name: str) -> None:
     page.goto(address)
     page.wait_for_timeout(500)
-    page.screenshot(path=PICTURES / f"{name}.png")
+    width, height = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+    page.screenshot(
+        path=PICTURES / f"{name}.png",
+        full_page=True,
+        clip={"x": 0, "y": 0, "width": width, "height": min(height, TALLEST)},
+    )
     page.close()
 
 

@@ -112,6 +112,7 @@ def test_axe_finds_nothing_on_any_page(browser, home, path):
 def test_today_shows_what_was_done_and_what_is_done_now(browser, home):
     agent = home.agent
     with opened(browser, home.url) as page:
+        page.evaluate("window.same = true")
         rows = page.locator("#rows tr")
         before = rows.count()
         assert before >= 3
@@ -122,6 +123,7 @@ def test_today_shows_what_was_done_and_what_is_done_now(browser, home):
         playwright.expect(rows).to_have_count(before + 2)  # by itself
         assert "Hall lamp turned off" in rows.first.inner_text()
         assert page.locator("#next-card li").count() > 0
+        assert page.evaluate("window.same")  # it was never loaded again
         alerts = len(agent.store.alerts())
         home.live(odd(last + 3 * 86400))
         home.wait(lambda: len(agent.store.alerts()) > alerts)
@@ -268,9 +270,9 @@ def test_a_page_left_open_finds_the_agent_again(browser, home, tmp_path):
     last = home.agent.watch.window.last
     page_of = serve(home.agent, told)
     with opened(browser, page_of.url, quiet=False) as page:
-        playwright.expect(page.locator("html")).to_have_attribute("data-live", "on")
+        playwright.expect(page.locator("html")).to_have_attribute("data-stream", "on")
         page_of.close()
-        playwright.expect(page.locator("#away")).to_be_visible()
+        playwright.expect(page.locator("#away")).to_be_visible(timeout=SECONDS)
         with closing(serve(home.agent, told)):
             home.live([Behavior(last + 30, "lamp1", "state ON")])
             shown = home.agent.watch.window.last

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from edge.core.quiet import CLEANER, EVERYTHING
@@ -115,4 +114,4 @@ def _silences(visit: Visit) -> Iterator[str]:
 
 def _until(visit: Visit, moment: float) -> str:
     local, today = visit.local(moment), visit.local(visit.wall)
-    return f"{local:%H:%M}" if local.date() == today.date() else f"{datetime.strftime(local, '%Y-%m-%d %H:%M')}"
+    return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M}"

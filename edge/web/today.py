@@ -11,7 +11,7 @@ from edge.web.situation import days_recorded
 from edge.web.strings import say
 from edge.web.visits import MissingError, Visit
 
-MOST = 2000  # behaviors of one day on a page, the newest
+MOST = 1000  # behaviors of one day on a page, the newest
 FIRST, LAST = 2000, 2200  # years a home may be looked at in
 SCENES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES)
 

@@ -31,14 +31,26 @@ let due = null;
 function soon() {
   due ??= setTimeout(renew, WAIT);
 }
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && due === "hidden") renew();
+});
 
 function engaged(part) {
   const focus = document.activeElement;
   return part.querySelector("details[open]") !== null || (part !== focus && part.contains(focus) && focus.matches("input, select, button"));
 }
 
+let leaving = false; // a form is on its way: nothing may take its answer's place
+document.addEventListener("submit", () => (leaving = true));
+window.addEventListener("pageshow", () => (leaving = false));
+
 async function renew() {
-  due = null;
+  if (leaving) {
+    due = null;
+    return;
+  }
+  due = document.hidden ? "hidden" : null; // nobody looks: it waits until somebody does
+  if (due) return;
   const old = [...document.querySelectorAll("[data-live]")];
   if (old.length === 0) return;
   let answer;
@@ -47,8 +59,9 @@ async function renew() {
   } catch {
     return; // the agent is away: the stream tells when it is back
   }
-  if (answer.redirected || !answer.ok) {
-    if (answer.redirected) location.reload();
+  if (leaving || (!answer.ok && !answer.redirected)) return;
+  if (answer.redirected) {
+    location.reload(); // to the login
     return;
   }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -78,19 +91,23 @@ function alertTold(told) {
 const listeners = { state, alert: alertTold, behavior: soon, progress };
 
 // Without its stream a page grows old: it says so once that has lasted.
-const PATIENCE = 4000; // milliseconds
+const PATIENCE = 3000; // milliseconds
 let missed = null;
-function live(on) {
-  document.documentElement.dataset.live = on ? "on" : "off";
-  clearTimeout(missed);
-  if (on) place("away").hidden = true;
-  else missed = setTimeout(() => (place("away").hidden = false), PATIENCE);
+function stream(on) {
+  document.documentElement.dataset.stream = on ? "on" : "off";
+  if (on) {
+    clearTimeout(missed);
+    missed = null;
+    place("away").hidden = true;
+  } else {
+    missed ??= setTimeout(() => (place("away").hidden = false), PATIENCE);
+  }
 }
 
 if (place("away") && window.EventSource) {
   const events = new EventSource(`${root}/events`);
-  events.addEventListener("open", () => live(true));
-  events.addEventListener("error", () => live(false));
+  events.addEventListener("open", () => stream(true));
+  events.addEventListener("error", () => stream(false));
   for (const [topic, listener] of Object.entries(listeners)) {
     events.addEventListener(topic, (event) => listener(JSON.parse(event.data)));
   }
