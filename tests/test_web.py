@@ -2,8 +2,11 @@
 
 import logging
 import re
+import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from html.parser import HTMLParser
@@ -24,6 +27,7 @@ from edge.web.live import MOST, WAITING, Live, event
 from edge.web.pages import PAGES
 from edge.web.server import serve
 from edge.web.strings import texts
+from tests.conftest import free_port
 from tests.looking import IDLE, STATES, TODAY, Answering, ahead, filled, looking, mark
 from tests.looking import settings as settings_of
 
@@ -573,3 +577,26 @@ def test_the_doctor_tells_what_the_page_lacks(tmp_path, monkeypatch):
     assert doctor.page(Web(token_file=tmp_path / "none")).mend == "edit [web] token_file"
     monkeypatch.setattr(doctor, "PAGE", ("no_such_library",))
     assert doctor.page(Web()).mend == "pip install 'sceneshift[web]'"
+
+
+def test_it_comes_and_goes_with_the_command_though_somebody_looks_on(tmp_path):
+    port = free_port()
+    file = tmp_path / "sceneshift.toml"
+    file.write_text(
+        f'[broker]\nurl = "mqtt://127.0.0.1:{free_port()}"\n[data]\ndirectory = "data"\n'
+        f'[web]\naddress = "0.0.0.0"\nport = {port}\n'
+    )
+    command = [sys.executable, "-m", "edge", "run", "--settings", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout.readline() == f"page: http://0.0.0.0:{port} (token: {tmp_path / 'data' / 'web-token'})\n"
+        token = (tmp_path / "data" / "web-token").read_text().strip()
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            client.post("/login", data={"mark": mark(client, "/login"), "token": token})
+            assert str(file) in client.get("/settings").text
+            with client.stream("GET", "/events") as answer:
+                lines = answer.iter_lines()
+                next(lines)
+                agent.send_signal(signal.SIGINT)
+                assert agent.wait(20) == 0
+                assert not [line for line in lines if line.startswith("event: alert")]  # and it ends
+        assert token not in agent.stderr.read()
