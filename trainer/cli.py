@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trainer.evaluate.cli import Cluster, Done
 from trainer.evaluate.cli import app as evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulate homes, train and export models.")
@@ -149,3 +150,35 @@ def compress(  # noqa: PLR0917  # a command's options are its arguments
         raise typer.Exit(1) from error
     typer.echo(f"{out}: {len(found.kept)} of {len(found.importance)} sequences, "
                f"{found.after} of {found.before} tokens")  # fmt: skip
+
+
+@app.command("compress-homes")
+def compress_homes(  # noqa: PLR0917  # a command's options are its arguments
+    homes: Annotated[list[Path], typer.Argument(help="Files of sequences; dictionary.json beside each, or above.")],
+    out: Annotated[Path, typer.Option(help="Folder of what is kept of each, with its scores.")],
+    method: Annotated[str, typer.Option(help="As of `compress`.")] = "crossfit",
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that may be kept of each.")] = None,
+    keep: Annotated[float | None, typer.Option(min=0, max=1, help="Or which share of them.")] = None,
+    rule: Annotated[str, typer.Option(help="As of `compress`.")] = "coverage",
+    seed: Annotated[int, typer.Option(help="Chance.")] = 0,
+    cluster: Cluster = None,
+    done: Done = None,
+) -> None:
+    """Compress many homes, here in turn or on a cluster; the results are the same."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from edge.core.errors import EdgeError  # noqa: PLC0415
+    from trainer.cluster import Where  # noqa: PLC0415
+    from trainer.evaluate.progress import progress  # noqa: PLC0415
+    from trainer.sppc.compression import Asked  # noqa: PLC0415
+    from trainer.sppc.homes import compress_homes as compressed  # noqa: PLC0415
+
+    asked = Asked(method, rule, budget_tokens, keep, seed)
+    try:
+        with progress(Console(stderr=True), "compress") as tell:
+            found = compressed(homes, asked, out, Where(cluster, done), tell)
+    except (EdgeError, OSError) as error:
+        typer.echo(f"not compressed: {error}", err=True)
+        raise typer.Exit(1) from error
+    for each in found:
+        typer.echo(f"{each.file}: {each.kept} of {each.of} sequences, {each.after} of {each.before} tokens")
