@@ -33,7 +33,7 @@ STATES = {
     "no model though due": {**IDLE, "problem": "no model to score with: damaged"},
     "calibrating": {**IDLE, "scores": True, "shadow_mode": "3 days", "calibrating": {"days": 3.0, "needed_days": 7.0}},
     "watching": {**IDLE, "scores": True, "slot": "0001-winter", "judged": 12, "budget": {"told": 1, "of": 10}},
-    "probation": {**IDLE, "scores": True, "slot": "0002-spring", "probation": True},
+    "probation": {**IDLE, "scores": True, "slot": "0002-spring", "probation": True, "drift_since": TODAY - 9e5},
     "working": {**IDLE, "scores": True, "busy": True, "progress": JOB},
     "starting a job": {**IDLE, "busy": True, "progress": {**JOB, "job": "learn", "scene": "", "of": 0}},
     "quiet": {**IDLE, "scores": True, "alerts": False, "mutes": {"*": TODAY + 9e5}, "budget": {"told": 3, "of": 3}},

@@ -449,6 +449,7 @@ def test_what_happens_is_told_at_once(shown):
         agent.publish("secret", {"x": 1})
         agent.publish("progress", {"job": "adapt"})
         told = [next(lines) for _ in range(7)]
+    assert event("state", {"x": float("nan")}) == 'event: state\ndata: {"x": null}\n\n'
     assert told[1:] == [
         "event: alert",
         'data: {"sentence": "a\\nb <i>"}',
@@ -523,7 +524,7 @@ def test_a_port_in_use_is_told_and_the_agent_goes_on(tmp_path, caplog):
         agent = Answering(told, Store.open(tmp_path))
         with caplog.at_level(logging.WARNING):
             page = serve(agent, told.web)
-    assert "set [web] port" in caplog.text
+    assert "set [web] address and port" in caplog.text
     assert page.url == ""
     assert page.told.startswith("no page")
     page.close()

@@ -53,7 +53,7 @@ def read_token(web: Web, directory: Path) -> str | None:
     if path is None:
         return None
     try:
-        if web.token_file is None and not path.exists():
+        if web.token_file is None and not (path.exists() and path.stat().st_size):
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
         token = path.read_text(encoding="utf-8").strip()

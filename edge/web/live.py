@@ -73,8 +73,9 @@ class Live:
 
 
 def event(topic: str, body: Mapping[str, Any]) -> str:
-    """Return one server-sent event; JSON holds no line break that would end it early."""
-    return f"event: {topic}\ndata: {json.dumps(body)}\n\n"
+    """Return one server-sent event; JSON holds no line break that would end it early, and no number that is none."""
+    plain = json.loads(json.dumps(body), parse_constant=lambda _: None)
+    return f"event: {topic}\ndata: {json.dumps(plain)}\n\n"
 
 
 def _put(waiting: "asyncio.Queue[str]", told: str) -> None:

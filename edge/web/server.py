@@ -39,7 +39,10 @@ class Server:
 
         async def work() -> None:
             live.open(asyncio.get_running_loop())
-            await server.serve([listening])
+            try:
+                await server.serve([listening])
+            finally:
+                live.end()  # nothing is handed to a loop that is no more
 
         thread = threading.Thread(target=lambda: asyncio.run(work()), name="page", daemon=True)
         self._running = (thread, server, agent, live, store)
@@ -84,7 +87,9 @@ def serve(agent: Running, web: Web, file: Path | None = None) -> Server:
     try:
         listening = _listening(web)
     except OSError as error:
-        return _without(f"{web.address} port {web.port}: {error.strerror or error}; set [web] port to a free one")
+        return _without(
+            f"{web.address} port {web.port}: {error.strerror or error}; set [web] address and port to what is free here"
+        )
     live = Live()
     try:
         store = Store.open(directory, read_only=True)

@@ -22,7 +22,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the agent is doing. `kind`: a word for the badge's look; `silences`: why nothing may be told."""
+    """What the agent is doing. `kind`: a word for the badge's look; `silences`: why nothing may be told.
+
+    `drift`: since when the home lives otherwise than its model knows, "" where it does not.
+    """
 
     kind: str
     told: str
@@ -31,6 +34,7 @@ class Situation:
     model: str
     progress: Progress | None
     silences: tuple[str, ...]
+    drift: str
 
 
 def of(visit: Visit) -> Situation:
@@ -45,6 +49,7 @@ def of(visit: Visit) -> Situation:
         str(known.get("slot") or ""),
         progress_of(known.get("progress")),
         tuple(_silences(visit)),
+        _drift(visit),
     )
 
 
@@ -110,6 +115,11 @@ def _silences(visit: Visit) -> Iterator[str]:
     budget = dict(known.get("budget") or {})
     if budget and budget.get("told", 0) >= budget.get("of", 0):
         yield say("silence.budget", n=budget["of"])
+
+
+def _drift(visit: Visit) -> str:
+    since = visit.snapshot.get("drift_since")
+    return say("situation.drift", since=f"{visit.local(since):%Y-%m-%d}") if isinstance(since, int | float) else ""
 
 
 def _until(visit: Visit, moment: float) -> str:
