@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,22 @@ def test_what_cannot_be_a_directory_is_said(tmp_path):
         pytest.fail("held a file")
 
 
-def test_a_second_run_on_the_same_directory_ends_with_1_and_the_mend(held, tmp_path):
-    settings = tmp_path / "sceneshift.toml"
-    settings.write_text(f'[data]\ndirectory = "{tmp_path / "data"}"\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "edge", "run", "--settings", settings],
-        capture_output=True, text=True, timeout=60, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert f"held by process {held.pid}" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_second_run_on_the_same_directory_ends_with_1_and_the_mend(tmp_path):
+    settings = tmp_path / "s.toml"
+    settings.write_text('[data]\ndirectory = "data"\n[web]\nenabled = false\n[broker]\nurl = "mqtt://127.0.0.1:1"\n')
+    command = [sys.executable, "-m", "edge", "run", "--settings", settings]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as first:
+        lock = tmp_path / "data" / "lock"
+        deadline = time.monotonic() + 60
+        while not (lock.exists() and lock.read_text()):
+            assert first.poll() is None, first.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+        assert second.returncode == 1
+        assert f"held by process {first.pid}" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert first.poll() is None
+        first.kill()
+    with alone(tmp_path / "data"):
+        pass
