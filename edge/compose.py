@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge.adapt import Plan, SlowLoop
 from edge.alerts import Alerts, Keeping
+from edge.catalog import Models
 from edge.core.dictionary import Dictionary, parse_dictionary
 from edge.core.errors import ArtifactError, MessageError, SettingsError
 from edge.core.growth import Layout, parse_layout
@@ -21,7 +22,6 @@ from edge.core.quiet import Quiet
 from edge.core.vocabulary import Vocabulary
 from edge.generator import Generator, Limits
 from edge.learning import Base
-from edge.models import Models
 from edge.retrainer import retrain
 from edge.scorer import Scorer
 from edge.sections import Llm

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge import compose
+from edge.catalog import Models
 from edge.core.errors import ArtifactError
 from edge.core.events import CLOCK_SET
-from edge.models import Models
 from edge.mqtt import Session
 from edge.sections import Web
 from edge.settings import Settings

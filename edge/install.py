@@ -15,9 +15,9 @@ from pathlib import Path
 
 import edge
 from edge.archive import Archive, opened
+from edge.catalog import POINTER, Models, digest, whole
 from edge.core.bundle import MANIFEST, BundleManifest, Packed
 from edge.core.errors import ArtifactError
-from edge.models import POINTER, Models, digest, whole
 from edge.trust import Keys
 from edge.tryout import try_out
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.catalog import whole
 from edge.core.bundle import DETECTOR, LANGUAGE_MODEL
 from edge.core.errors import ArtifactError, RetrainError
 from edge.core.growth import parse_layout
 from edge.core.manifest import Described
 from edge.core.sequences import LENGTH, Step, tokens
 from edge.core.vocabulary import Vocabulary
-from edge.models import whole
 from edge.retrainer import retrain
 from edge.scorer import Scorer
 from edge.slots import verify_model

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from edge import install as module
 from edge.archive import opened
+from edge.catalog import Models
 from edge.core import bundle as layout
 from edge.core.errors import ArtifactError, SettingsError
 from edge.install import install
-from edge.models import Models
 from edge.slots import shipped
 from edge.trust import trusted
 from trainer.bundle import new_keys, pack, signing_key

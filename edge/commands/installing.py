@@ -19,8 +19,8 @@ def install(
     allow_older: Annotated[bool, typer.Option("--allow-older", help="also models older than those in use")] = False,
 ) -> None:
     """Verify a signed bundle of models and use it from the agent's next start on; touches nothing where it is wrong."""
+    from edge.catalog import Models  # noqa: PLC0415
     from edge.install import install as put  # noqa: PLC0415
-    from edge.models import Models  # noqa: PLC0415
     from edge.settings import load  # noqa: PLC0415
     from edge.trust import trusted  # noqa: PLC0415
 

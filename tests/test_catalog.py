@@ -11,10 +11,10 @@ import pytest
 
 from edge import compose, doctor
 from edge.adapt import Plan
+from edge.catalog import Models
 from edge.core.errors import ArtifactError
 from edge.core.scenes import Scene
 from edge.install import install
-from edge.models import Models
 from edge.report import ask
 from edge.sections import Adapt, Data
 from edge.settings import Settings
