@@ -238,7 +238,7 @@ class Agent:
             self.home_assistant.discover(scene, choices.alarms_per_week)
         self.publish("state", self.snapshot, retain=True)
         states = {
-            "scene/state": scene,
+            **({} if self.home_assistant.settling else {"scene/state": scene}),
             "mode/state": choices.mode,
             "alarms_per_week/state": f"{choices.alarms_per_week:g}",
             "alerts/state": "ON" if choices.alerts else "OFF",

@@ -24,7 +24,7 @@ from edge.sources import StatestreamSource
 
 UNUSUAL_FOR = 900.0  # seconds after the last unusual behavior of an alarmed sequence in which it is "unusual now"
 DELAYS = (0.5, 2.0)  # seconds after a birth; not every agent of a home answers at once
-SETTLES = 2.0  # seconds Home Assistant has to let go of an entity that another topic is about to tell of
+SETTLES = 2.0  # seconds Home Assistant has to take in what it is told of an entity, or to let go of one
 LONGEST = 255  # characters of a state
 _LOOPBACK = ("127.", "::1", "localhost")  # a page there is no link for whoever looks at Home Assistant
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
@@ -65,7 +65,8 @@ class HomeAssistant:
         self._random = random.Random(seed)
         self._version = str(facts.fact(_VERSION, ""))
         self._sent: dict[str, str] = {}  # since the connection began, or Home Assistant
-        self._settled = 0.0  # when what is migrated may be told of by its new topic; 0 while nothing is
+        self._freed: float | None = None  # when what is gone has been let go of
+        self._taken_in: float | None = None  # when what was published last has been taken in
         self._born: float | None = None  # when to answer a birth
         self._unusual_until = -math.inf
         self._told: dict[str, Any] = {}  # of the newest behavior
@@ -114,34 +115,48 @@ class HomeAssistant:
         Where all is published anew, that we are there is said behind it.
         """
         wanted = messages(self.form, self._place, scene, alarms_per_week)
+        kept = {*wanted, *(self._states if wanted else ())}
         published = {str(topic) for topic in self._facts.fact(_PUBLISHED, [])}
-        gone = sorted(published - wanted.keys())
-        if wanted and gone and self._moves(gone):
+        gone = sorted(published - kept)
+        if gone and not self._let_go(gone, moving=bool(wanted)):
             return
         new = {topic: payload for topic, payload in wanted.items() if self._sent.get(topic) != payload}
         anew = bool(new) and not self._sent
-        if published != wanted.keys():
-            self._facts.set_fact(_PUBLISHED, sorted(published | wanted.keys()))
-        for topic in [*gone, *([] if wanted or not gone else self._states)]:
+        if not kept <= published:
+            self._facts.set_fact(_PUBLISHED, sorted(published | kept))
+        for topic in gone:
             self._send(topic, "", retain=True)
         for topic, payload in new.items():
             self._send(topic, payload, retain=True)
         if anew:
             self._send(f"{self._place.prefix}/availability", "online", retain=True)
         if gone:
-            self._facts.set_fact(_PUBLISHED, sorted(wanted))
+            self._facts.set_fact(_PUBLISHED, sorted(kept))
+        if new:
+            self._taken_in = self._clock() + SETTLES
         self._sent = wanted
 
-    def _moves(self, gone: list[str]) -> bool:
-        """Tell whether entities are still being let go by the topics that told of them until now."""
-        if not self._settled:
-            self._settled = self._clock() + SETTLES
-            for topic in gone:
-                self._send(topic, MIGRATE)
-        if self._clock() < self._settled:
-            return True
-        self._settled = 0.0
-        return False
+    def _let_go(self, gone: list[str], *, moving: bool) -> bool:
+        """Tell whether Home Assistant has let go of what is gone; where it was not told so yet, tell it.
+
+        `moving`: other topics are about to tell of the same entities. Else their states go once they are gone.
+        """
+        if self._freed is None:
+            self._freed = self._clock() + SETTLES
+            configs = [topic for topic in gone if topic.endswith("/config")]
+            for topic in configs:
+                self._send(topic, MIGRATE if moving else "", retain=not moving)
+            if configs and not moving:
+                self._facts.set_fact(_PUBLISHED, [topic for topic in gone if topic not in configs])
+        if self._clock() < self._freed:
+            return False
+        self._freed = None
+        return True
+
+    @property
+    def settling(self) -> bool:
+        """Tell whether what was just published may not be taken in yet, so that a new scene is none it knows."""
+        return self._taken_in is not None
 
     def tell(self) -> None:
         """Publish our own states again."""
@@ -164,11 +179,14 @@ class HomeAssistant:
                 self._send(self._states[1], "ON", retain=True)
 
     def tick(self) -> bool:
-        """Let go of what is not unusual any more; tell whether the agent is to discover again."""
+        """Let go of what is not unusual any more; tell whether the agent is to announce itself again."""
         if math.isfinite(self._unusual_until) and self._clock() >= self._unusual_until:
             self._unusual_until = -math.inf
             self.tell()
-        return self._settled > 0 and self._clock() >= self._settled
+        due = [each for each in (self._freed, self._taken_in) if each is not None and self._clock() >= each]
+        if self._taken_in in due:
+            self._taken_in = None
+        return bool(due)
 
     @property
     def _status(self) -> str:

@@ -84,8 +84,13 @@ def test_off_removes_what_was_published_however_long_ago(store):
     topics = {topic for topic, _ in Beside(store, discovery="entities", prefix="ha").discover()}
     off = Beside(store, discovery="off")
     removed = dict(off.discover())
-    assert topics < removed.keys()
-    assert not any(removed.values())
+    assert removed == dict.fromkeys(topics, False)
+    assert off.discover() == [], "their states wait until they are gone"
+    off = Beside(store, discovery="off")  # and over a restart
+    assert off.discover() == []
+    off.now += SETTLES
+    assert off.side.tick()
+    assert off.discover() == [("sceneshift/newest", False), ("sceneshift/unusual", False)]
     assert off.discover() == []
     assert Beside(store, discovery="off").discover() == []
 
@@ -198,8 +203,8 @@ def test_it_is_discovered_again_at_a_birth_in_order_and_off_leaves_nothing(setti
             if topic.startswith("homeassistant/"):
                 assert json.loads(payload)["availability_topic"] == "sceneshift/availability"
         assert not [topic for topic in found if topic.endswith(("/alert", "/behavior", "/progress"))]
-    with Running(with_form(settings, "off")):
-        pass
+    with Running(with_form(settings, "off")) as running:
+        running.wait(lambda: not running.agent.store.fact("discovery"))
     found = retained(settings)
     assert not [topic for topic in found if topic.startswith("homeassistant/")]
     assert not {"sceneshift/newest", "sceneshift/unusual"} & found.keys()
