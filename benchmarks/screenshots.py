@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import FloatRect, Page, sync_playwright
 from rich.progress import track
 
 from benchmarks.bench_hub import mosquitto
@@ -41,10 +43,11 @@ AHEAD = 400  # messages on their way at most
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 375, "height": 812}
 SHOWN = {
     "today": "/", "alerts": "/alerts", "alert": "/alerts/{alert}", "learned": "/learned", "scenes": "/scenes/{scene}",
-    "models": "/models", "settings": "/settings",
+    "models": "/models",
 }  # fmt: skip
 PHONES = ("today", "alert")
-TALLEST = 1500  # pixels of a picture
+TALLEST = 1400  # pixels of a picture
+COLORS = 128  # of a picture: the page has few, and a picture is then a third as large
 
 
 def main() -> None:
@@ -137,11 +140,9 @@ def _take(page: Page, address: str, name: str) -> None:
     page.goto(address)
     page.wait_for_timeout(500)
     width, height = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-    page.screenshot(
-        path=PICTURES / f"{name}.png",
-        full_page=True,
-        clip={"x": 0, "y": 0, "width": width, "height": min(height, TALLEST)},
-    )
+    clip = FloatRect(x=0, y=0, width=width, height=min(height, TALLEST))
+    taken = Image.open(BytesIO(page.screenshot(full_page=True, clip=clip)))
+    taken.convert("RGB").quantize(COLORS).save(PICTURES / f"{name}.png", optimize=True)
     page.close()
 
 

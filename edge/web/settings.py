@@ -43,12 +43,13 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class AllSettings:
-    """The page."""
+    """The page. `alarms`: as many a week as are accepted now."""
 
     file: str
     directory: str
     chosen: tuple[Chosen, ...]
     parts: tuple[Part, ...]
+    alarms: str
 
 
 def view(visit: Visit) -> AllSettings:
@@ -58,6 +59,7 @@ def view(visit: Visit) -> AllSettings:
         str(visit.settings.data.directory.absolute()),
         tuple(_chosen(visit)),
         tuple(_parts(visit)),
+        told(visit.snapshot.get("alarms_per_week")),
     )
 
 
