@@ -18,7 +18,7 @@ from edge.dialects.properties import Act, act
 
 STATE = "state"  # the property of an entity's state, whatever its domain
 AWAY = frozenset({"unavailable", "unknown", "none", ""})  # no state: the next one says nothing about when it began
-LATE = 30.0  # seconds; an act whose `at` lies further back than its report was restored or repeated
+LATE = 60.0  # seconds, clocks differ too; an act whose `at` lies further from its report was restored or repeated
 
 _OURS = "sceneshift"  # what we show in Home Assistant ourselves is no device of the home
 _ID = re.compile(r"[a-z0-9_]{1,64}\.[a-z0-9_]{1,128}")
