@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.core.behaviors import States
 from edge.core.devices import KINDS, Device
 from edge.core.events import Event, Message
-from edge.dialects import DIALECTS, Dialect, dialect
+from edge.dialects import DIALECTS, Dialect, Dialects, dialect
 from edge.dialects.payloads import LONGEST, LONGEST_NAME, REASONS
 from edge.settings import Settings
 from edge.sources import DIALECTS as SPOKEN
@@ -43,6 +43,16 @@ def reader(name: str) -> Dialect:
 
 def test_every_dialect_has_its_settings_and_an_example():
     assert set(DIALECTS) == set(SPOKEN) == set(EXAMPLES)
+
+
+def test_a_source_at_the_root_of_all_topics_is_asked_last():
+    at_root = dialect("esphome", {"topic_prefix": "{device}"}), dialect("shelly", {})
+    both = Dialects([*at_root, dialect("statestream", {}), dialect("tasmota", {})])
+    (event,) = [*both.events(Message("statestream/light/sofa/state", b"on", NOW)),
+                *both.events(Message("statestream/light/sofa/friendly_name", b'"Sofa"', NOW))]  # fmt: skip
+    assert event.device == "light.sofa"
+    assert both.events(Message("attic/light/main/state", b'{"state": "ON"}', NOW))[0].device == "attic"
+    assert both.events(Message("stat/lamp/POWER", b"ON", NOW))[0].device == "lamp"
 
 
 WORDS = st.sampled_from(

@@ -45,10 +45,13 @@ def dialect(name: str, options: Mapping[str, Any]) -> Dialect:
 
 
 class Dialects:
-    """All sources as one: the first whose topics fit reads the message."""
+    """All sources as one: the first whose topics fit reads the message.
+
+    A source at the root of all topics (`+/light/+/state`) is asked last: others' topics fit it by chance.
+    """
 
     def __init__(self, sources: Iterable[Dialect]) -> None:
-        self._sources = tuple(sources)
+        self._sources = tuple(sorted(sources, key=lambda each: any(topic.startswith("+") for topic in each.topics())))
 
     def topics(self) -> list[str]:
         """Return every filter once."""
