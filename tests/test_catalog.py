@@ -25,7 +25,7 @@ from tests import homes
 from tests.running import Running, settings_for
 from trainer.bundle import new_keys, pack, signing_key
 
-LIVED = Home(homes.HOME, tuple(homes.sequences(100)), weeks=5.0)
+LIVED = Home(homes.HOME, tuple(homes.sequences(80)), weeks=4.0)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def bundle(tmp_path_factory):
 
 
 def slow_loop(data, slots):
-    settings = Settings(data=Data(directory=data), adapt=Adapt(steps=60))
+    settings = Settings(data=Data(directory=data), adapt=Adapt(steps=30))
     return compose.slow_loop(settings, slots, threading.Event(), Plan())
 
 
@@ -106,8 +106,9 @@ def test_what_broke_after_it_was_installed_is_told_with_its_mend(tmp_path, bundl
 
 def test_at_its_next_start_the_agent_learns_on_what_was_installed(broker, tmp_path, bundle):
     settings = settings_for(broker, tmp_path)
+    settings = settings.model_copy(update={"adapt": settings.adapt.model_copy(update={"steps": 30})})
     with Running(settings) as running:
-        running.live(homes.behaviors(100))
+        running.live(homes.behaviors(80))
         first = ask(settings.broker, "learn", {}, 60)["data"]["swap"]["to"]
     install(bundle[0], Models.beside(settings.data.directory), bundle[1], 1.8e9)
     with Running(settings) as running:
