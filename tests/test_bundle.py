@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from edge import install as module
-from edge.archive import opened
+from edge.archive import Archive, opened
 from edge.catalog import Models
 from edge.core import bundle as layout
 from edge.core.errors import ArtifactError, SettingsError
@@ -25,6 +26,7 @@ from edge.install import install
 from edge.slots import shipped
 from edge.trust import trusted
 from trainer.bundle import new_keys, pack, signing_key
+from trainer.cli import app
 
 NOW = 1.8e9
 DETECTOR = shipped("detector")
@@ -167,6 +169,44 @@ def test_any_changed_bit_and_any_cut_is_noticed_and_touches_nothing(alone, hub, 
     broken.write_bytes(content)
     hub.refuses(broken, r"\w")
     assert not hub.data.exists()
+
+
+@given(content=st.binary(max_size=2000))
+def test_any_bytes_are_a_bundle_or_told_to_be_none(content, trust):
+    with pytest.raises(ArtifactError):
+        Archive(io.BytesIO(content), trust)
+
+
+@given(signature=st.binary(min_size=64, max_size=64), key=st.from_regex(r"[0-9a-f]{16}", fullmatch=True))
+def test_a_signature_is_read_as_it_was_written_and_no_prefix_of_it_is_one(signature, key):
+    written = layout.Signature(key, signature).to_bytes()
+    assert layout.Signature.parse(written) == (key, signature)
+    for end in range(len(written)):
+        with pytest.raises(ArtifactError):
+            layout.Signature.parse(written[:end])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(data=st.data())
+def test_a_manifest_with_anything_in_a_place_is_whole_or_refused(data, alone):
+    manifest = manifest_of(alone)
+    place = data.draw(st.sampled_from([manifest, manifest["models"][0], manifest["models"][0]["files"]["score.onnx"]]))
+    key = data.draw(st.sampled_from(sorted(place)))
+    place[key] = data.draw(JSON)
+    try:
+        found = layout.BundleManifest.from_json(json.dumps(manifest))
+    except ArtifactError:
+        return
+    assert layout.BundleManifest.from_json(found.to_json()) == found
+    for model, name, _ in found.entries():
+        assert len(Path(layout.place(model, name)).parts) == 3
+        assert ".." not in Path(layout.place(model, name)).parts
 
 
 def test_only_who_is_trusted_is_believed(tmp_path, alone, hub):
@@ -451,3 +491,25 @@ def test_the_command_says_what_it_did_and_what_stands_against_it(tmp_path, keys,
     assert "detector 3 installed, 2 before it" in done.stdout
     assert "behavior-lm 3 installed" in done.stdout
     assert "model.directory is set, so detector is not used" in done.stdout
+
+
+def test_the_hosts_commands_make_keys_and_a_bundle_a_hub_takes(tmp_path, hub):
+    def told(*given):
+        done = CliRunner().invoke(app, [str(each) for each in given])
+        return done.exit_code, done.output
+
+    assert told("keys", "new", tmp_path / "keys")[0] == 0
+    assert told("keys", "new", tmp_path / "keys")[0] == 1
+    key, out = tmp_path / "keys/sceneshift.key", tmp_path / "out.bundle"
+    folder = changed(tmp_path / "detector")
+    given = ("bundle", "--detector", folder, "--key", key, "--out", out, "--created", NOW, "--expires", "2030-01-01")
+    code, said = told(*given)
+    assert code == 0, said
+    assert f"{out}: detector 3; {out.stat().st_size} bytes" in said
+    assert manifest_of(out)["expires"] == 1_893_456_000
+    hub.trust = trusted(None, tmp_path / "keys/sceneshift.pub")
+    assert hub.install(out)[0].version == 3
+    (folder / "score.onnx").unlink()
+    code, said = told(*given)
+    assert code == 1
+    assert "not packed" in said
