@@ -531,6 +531,14 @@ def test_a_port_in_use_is_told_and_the_agent_goes_on(tmp_path, caplog):
     agent.store.close()
 
 
+def test_without_its_libraries_the_agent_goes_on_and_says_what_to_install(tmp_path, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    told = settings_of(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert serve(Answering(told, None), told.web).url == ""
+    assert "pip install 'sceneshift[web]'" in caplog.text
+
+
 def test_a_page_that_is_off_opens_nothing(tmp_path):
     told = settings_of(tmp_path, enabled=False)
     agent = Answering(told, None)

@@ -23,7 +23,7 @@ from edge.web.door import Door, written
 from edge.web.live import Live
 from edge.web.pages import PAGES, Page
 from edge.web.rendering import Rendering
-from edge.web.strings import texts
+from edge.web.strings import say, texts
 from edge.web.visits import MissingError, Running, Visit
 
 STATIC = Path(__file__).parent / "static"
@@ -134,7 +134,7 @@ class Application:
 
     async def _events(self, _: Request) -> Response:
         if self._live.full:
-            return PlainTextResponse("Too many look on already.\n", 503)
+            return PlainTextResponse(say("door.full"), 503)
         stream = self._live.stream(self._agent.snapshot)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from edge.core.errors import MessageError, SettingsError
 from edge.core.events import Message
 from edge.requests import Requests
+from edge.web.strings import say
 from edge.web.visits import Running
 
 LONGEST = 10_000  # bytes of a form
@@ -23,11 +24,11 @@ async def form(stream: AsyncIterator[bytes]) -> dict[str, str]:
     async for part in stream:
         body += part
         if len(body) > LONGEST:
-            raise SettingsError("the form is too long")
+            raise SettingsError(say("form.long"))
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20, encoding="utf-8"))
     except (UnicodeDecodeError, ValueError) as error:
-        raise SettingsError("the form cannot be read") from error
+        raise SettingsError(say("form.none")) from error
 
 
 async def ask(agent: Running, what: str, fields: Mapping[str, str]) -> dict[str, Any] | None:
@@ -36,14 +37,14 @@ async def ask(agent: Running, what: str, fields: Mapping[str, str]) -> dict[str,
     try:
         request = _REQUESTS.read(Message(f"page/request/{what}", body, 0.0))
     except MessageError as error:
-        raise SettingsError(f"cannot be asked: {error.reason}") from error
+        raise SettingsError(say("form.unknown", reason=error.reason)) from error
     answer = asyncio.wrap_future(agent.ask(request))
     try:
         return await asyncio.wait_for(asyncio.shield(answer), PATIENCE)
     except TimeoutError:
         return None
     except (CancelledError, asyncio.CancelledError) as error:
-        raise SettingsError("the agent is stopping") from error
+        raise SettingsError(say("form.stopping")) from error
 
 
 def failure(answer: Mapping[str, Any] | None) -> str:

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.web.access import Access, Session, local
+from edge.web.strings import say
 
 SUPERVISOR = "172.30.32.2"  # where Home Assistant's ingress asks from
 _ROOT = re.compile(r"(/[A-Za-z0-9_-]+){1,8}")
@@ -68,16 +69,15 @@ class Door:
         """Return what is answered instead, None for who may go on."""
         host = headers.get("host", "")
         if not self._access.asks and _name(host) not in self._hosts:
-            told = "This name is not one of this page's. Open it as localhost or 127.0.0.1, or set web.token_file.\n"
-            return PlainTextResponse(told, 403)
+            return PlainTextResponse(say("door.host"), 403)
         if scope["method"] not in {"GET", "HEAD"} and not _same_origin(headers, host):
-            return PlainTextResponse("Only the page's own forms are answered.\n", 403)
+            return PlainTextResponse(say("door.origin"), 403)
         path: str = scope["path"]
         if self._access.allows(session) or path.startswith(_OPEN):
             return None
         if scope["method"] == "GET" and path != "/events":
             return RedirectResponse(f"{root}/login", 303)
-        return PlainTextResponse("Log in first.\n", 401)
+        return PlainTextResponse(say("door.login"), 401)
 
     def _seal(self, headers: MutableHeaders, scope: Scope, session: Session | None, root: str) -> None:
         """Add what every answer carries, and the cookie of a new session."""
