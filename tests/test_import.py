@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from edge.core.errors import MessageError, SettingsError, StoreError
@@ -247,6 +248,7 @@ anything = st.one_of(
 )  # fmt: skip
 
 
+@examples(deadline=None)
 @given(line=anything, reading=st.sampled_from(READINGS))
 def test_any_line_is_a_report_or_a_reason(line, reading):
     found = read(reading, line)
@@ -259,6 +261,7 @@ def test_any_line_is_a_report_or_a_reason(line, reading):
         assert isinstance(found, Gone) or (isinstance(found, str) and len(found) < 60)
 
 
+@examples(deadline=None)
 @given(raw=st.binary(max_size=2000), form=st.sampled_from(["jsonl", "casas"]))
 def test_any_bytes_are_counted_line_by_line(tmp_path_factory, raw, form):
     path = tmp_path_factory.getbasetemp() / "any.bin"
@@ -273,6 +276,7 @@ def test_any_bytes_are_counted_line_by_line(tmp_path_factory, raw, form):
     assert all(sum(page.left_out.values()) + len(page.items) <= page.rows for page in pages)
 
 
+@examples(deadline=None)
 @given(cut=st.integers(0, 3000))
 def test_a_truncated_file_gives_what_is_whole(tmp_path_factory, cut):
     whole = "".join(json.dumps(row) + "\n" for row in rows(30)).encode()

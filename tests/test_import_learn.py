@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from edge.agent import Agent
@@ -102,6 +103,7 @@ def test_a_home_of_too_many_devices_says_which_to_leave_out(settings, tmp_path):
     assert "it scores from the first minute" in done.stdout
 
 
+@examples(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 80), st.integers(0, 30)), max_size=600))
 def test_what_is_not_crowded_out_fits_into_a_model(drawn):
     pairs = [(f"d{device}", f"c{control}") for device, control in drawn]

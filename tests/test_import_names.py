@@ -5,6 +5,7 @@ from datetime import UTC
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from edge.core.behaviors import States
@@ -154,6 +155,7 @@ def test_what_a_bridge_sent_and_what_was_recorded_of_it_are_the_same_behaviors(w
     assert live(sent) or what in {"a battery", "power", "a setting", "a child lock"}
 
 
+@examples(deadline=None)
 @given(brightness=st.integers(0, 254))
 def test_any_brightness_gets_the_same_word_both_ways(brightness):
     sent = [{"state": "ON", "brightness": 1}, {"state": "ON", "brightness": brightness}]
@@ -249,6 +251,7 @@ def test_what_is_no_registry_is_said_to_be_none(tmp_path, text):
         zigbee(tmp_path / "absent", [BASE])
 
 
+@examples(deadline=None)
 @given(name=st.text(max_size=300), attributes=st.text(max_size=60), state=st.text(max_size=300))
 def test_any_state_of_any_entity_is_events_or_a_reason(name, attributes, state):
     entity = Exposed(next(_devices("", "")), "light", BASE)
