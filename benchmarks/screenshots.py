@@ -47,7 +47,7 @@ SHOWN = {
 }  # fmt: skip
 PHONES = ("today", "alert")
 TALLEST = 1400  # pixels of a picture
-COLORS = 128  # of a picture: the page has few, and a picture is then a third as large
+COLORS = 256  # of a picture: the page has few, and a picture is then a third as large
 
 
 def main() -> None:
@@ -142,7 +142,7 @@ def _take(page: Page, address: str, name: str) -> None:
     width, height = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
     clip = FloatRect(x=0, y=0, width=width, height=min(height, TALLEST))
     taken = Image.open(BytesIO(page.screenshot(full_page=True, clip=clip)))
-    taken.convert("RGB").quantize(COLORS).save(PICTURES / f"{name}.png", optimize=True)
+    taken.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE).save(PICTURES / f"{name}.png", optimize=True)
     page.close()
 
 
