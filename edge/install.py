@@ -5,13 +5,14 @@ is room. Then each model is written beside its place, loaded and run once, and r
 replaced, and the agent uses the models from its next start on. Ended anywhere, what was used before is used still.
 """
 
+import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import edge
 from edge.archive import Archive, opened
@@ -101,9 +102,7 @@ def _room(size: int, folder: Path) -> None:
 def _written(archive: Archive, wanted: list[Packed], installed: Path) -> Iterator[list[tuple[Packed, Path]]]:
     """Write models beside their places, and try each; whatever happens, what was not renamed is gone after it."""
     installed.mkdir(parents=True, exist_ok=True)
-    for left in installed.glob(f"{_UNFINISHED}*"):  # of a power cut
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=installed, ignore_cleanup_errors=True) as name:
+    with _alone(installed), TemporaryDirectory("", _UNFINISHED, installed, ignore_cleanup_errors=True) as name:
         found = []
         for model in wanted:
             folder = Path(name) / model.name
@@ -113,6 +112,22 @@ def _written(archive: Archive, wanted: list[Packed], installed: Path) -> Iterato
             try_out(folder, model.name, model.version)
             found.append((model, folder))
         yield found
+
+
+@contextmanager
+def _alone(installed: Path) -> Iterator[None]:
+    """Keep other installations off, and clear away what one left that a power cut ended."""
+    handle = os.open(installed, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel gives it up with the process
+        except BlockingIOError as error:
+            raise ArtifactError("another installation is under way: wait until it has ended") from error
+        for left in installed.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield
+    finally:
+        os.close(handle)
 
 
 def _settle(folder: Path, place: Path) -> None:

@@ -1,8 +1,10 @@
 """Bundles: what was packed is installed; what was touched, is foreign, too old or does not run touches nothing."""
 
+import fcntl
 import hashlib
 import io
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -413,6 +415,18 @@ def test_a_disk_that_refuses_a_write_leaves_what_was(tmp_path, keys, newer, alon
     assert done.returncode == 1
     assert "cannot be written: File too large" in done.stderr
     assert tree(tmp_path / "data/models") == {}
+
+
+def test_one_installation_at_a_time(hub, alone):
+    hub.models.installed.mkdir(parents=True)
+    handle = os.open(hub.models.installed, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    hub.refuses(alone, "another installation is under way")
+    os.close(handle)
+    (hub.models.installed / ".unfinished-of-a-power-cut").mkdir()
+    (hub.models.installed / ".unfinished-current.json").write_text("{")
+    hub.install(alone)
+    assert not list(hub.models.installed.glob(".*"))
 
 
 class CrashError(BaseException):
