@@ -71,7 +71,7 @@ def morning(recording):
     done = [
         (100.25, "light.kitchen", "state on"), (200, "binary_sensor.front", "state open"),
         (210, "switch.pump", "state on"), (221, "switch.pump", "state off"), (300, "climate.hall", "setpoint 21"),
-        (309, "event.bell", "action press"), (460, "binary_sensor.front", "state open"),
+        (310, "event.bell", "action press"), (460, "binary_sensor.front", "state open"),
         (1100, "light.kitchen", "state on"),
     ]  # fmt: skip
     return [(START + after, *pair) for after, *pair in done], {PERSON: 2, AUTOMATION: 2, DEVICE: 4}

@@ -95,16 +95,17 @@ def _run(source: str, wanted: Any, settings: "Settings", rules: Any, *, learn: b
     from edge.store import Store  # noqa: PLC0415
 
     now, directory = time.time(), settings.data.directory
+    if dry_run:
+        with closing(opened(source, wanted, settings, [])) as reader, _bar() as tell:
+            tally = Importing(reader, None, rules, now).run(tell)
+        _tell(tally, wanted.zone, dry_run=True)
+        return
     with alone(directory):  # told before a long reading rather than after it
         store = Store.open(directory)
     with closing(store):
-        with closing(opened(source, wanted, settings, store.pairs())) as reader:
-            importing = Importing(reader, None if dry_run else store, rules, now)
-            with _bar() as tell:
-                tally = importing.run(tell)
-        _tell(tally, wanted.zone, dry_run=dry_run)
-        if dry_run:
-            return
+        with closing(opened(source, wanted, settings, store.pairs())) as reader, _bar() as tell:
+            tally = Importing(reader, store, rules, now).run(tell)
+        _tell(tally, wanted.zone, dry_run=False)
         if not learn:
             typer.echo("no model was learned: `sceneshift run` learns its own, or leave --no-learn out")
         elif tally.new or not has_model(settings):
@@ -130,8 +131,9 @@ def _tell(tally: "Tally", zone: tzinfo, *, dry_run: bool) -> None:
     """Say what became of a source."""
     if tally.resumed:
         typer.echo("went on where the last import of it stopped")
-    found = "would be taken in, or are there already" if dry_run else "are new"
-    typer.echo(f"{tally.rows:,} rows read: {tally.new:,} behaviors {found}, {tally.duplicates:,} were there already")
+    found = f"are new, {tally.duplicates:,} were there already"
+    said = "would be taken in, as far as they are not there already" if dry_run else found
+    typer.echo(f"{tally.rows:,} rows read: {tally.new:,} behaviors {said}")
     if tally.devices:
         days = [f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d}" for moment in (tally.first, tally.last)]
         typer.echo(f"from {days[0]} to {days[1]} ({tally.days:.0f} days), {len(tally.devices)} devices")

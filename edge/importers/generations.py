@@ -27,7 +27,7 @@ _HIGH: sa.BindParameter[int] = sa.bindparam("high")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One state as it was recorded. `time` and `run`: seconds, text or a datetime; `cause` columns: None for nobody."""
+    """One state as it was recorded, old columns beside new ones. Times: seconds, text or a datetime, UTC."""
 
     number: int
     entity: str | None

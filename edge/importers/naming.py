@@ -87,12 +87,10 @@ class Names:
             fnmatchcase(name, glob) for name in (entity, device.name) for glob in self._include
         ):
             raise MessageError(EXCLUDED)
-        if any(act.at is not None and time - act.at > entities.LATE for act in found):
+        if any(act.at is not None and abs(time - act.at) > entities.LATE for act in found):
             raise MessageError(REPLAYED)
         return [
-            Event(
-                act.at or time, device.id, device.name, act.prop, act.value, momentary=act.momentary, kind=device.kind
-            )
+            Event(time, device.id, device.name, act.prop, act.value, momentary=act.momentary, kind=device.kind)
             for act in found
         ]
 
@@ -106,7 +104,7 @@ class Names:
         self, each: Exposed, domain: str, state: str, attributes: Mapping[str, Any], time: float
     ) -> list[Event]:
         """Return what the bridge's message, of which this state was made, tells the live dialect."""
-        if domain == "event" and time - instant(state) > entities.LATE:
+        if domain == "event" and abs(time - instant(state)) > entities.LATE:
             raise MessageError(REPLAYED)
         fields = sent(domain, each.feature, state, attributes, self._setpoints.get(each.device.id, SETPOINT))
         topic = f"{each.base_topic}/{each.device.id}"

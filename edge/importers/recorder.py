@@ -28,7 +28,6 @@ PASSWORD = "SCENESHIFT_SOURCE_PASSWORD"  # of the database, in the environment  
 _DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql", "postgresql": "postgresql+psycopg",
             "postgres": "postgresql+psycopg", "sqlite": "sqlite"}  # fmt: skip
 _RUNS = 4096  # newest runs of automations remembered
-_SETTLES = 120.0  # seconds; a database is said to be written now, what is newer is left to the next import
 
 
 class Recorder:

@@ -101,12 +101,10 @@ def _entity(time: float, entity_id: str, state: str, name: str) -> Reported | Go
     act = entities.told(entity_id, state, attributes)
     if act is None:
         raise MessageError(MEASURED)
-    if act.at is not None and time - act.at > entities.LATE:
+    if act.at is not None and abs(time - act.at) > entities.LATE:
         raise MessageError(REPLAYED)
     device = entities.described(entity_id, attributes)
-    return Reported(
-        Event(act.at or time, entity_id, device.name, act.prop, act.value, momentary=act.momentary, kind=device.kind)
-    )
+    return Reported(Event(time, entity_id, device.name, act.prop, act.value, momentary=act.momentary, kind=device.kind))
 
 
 def _cells(line: str, delimiter: str) -> Sequence[str]:
