@@ -18,6 +18,7 @@ from edge.web.pages import PAGES
 from edge.web.server import serve
 from tests import homes
 from tests.conftest import Mosquitto, free_port
+from tests.ingress import ingress
 from tests.running import Running, settings_for
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
@@ -279,6 +280,22 @@ def test_a_page_left_open_finds_the_agent_again(browser, home, tmp_path):
             assert shown == last + 30
             playwright.expect(page.locator(f'#rows tr[data-t="{shown}"]')).to_have_count(1)
             playwright.expect(page.locator("#away")).to_be_hidden()
+
+
+def test_it_is_used_behind_home_assistants_ingress(browser, home):
+    with ingress(home.url) as shown, opened(browser, f"{shown}/") as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        playwright.expect(page.locator("html")).to_have_attribute("data-stream", "on")
+        page.get_by_role("button", name="Mute for 2 hours").click()
+        page.get_by_role("button", name="End the mute").click()
+        playwright.expect(page.get_by_role("button", name="Mute for 2 hours")).to_be_visible()
+        for name in ("Alerts", "Learned", "Scenes", "Models", "Settings", "Today"):
+            page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+            playwright.expect(page.locator("h1")).to_contain_text(name)
+        assert page.locator("#chart canvas").is_visible()
+        assert asked
+        assert [each for each in asked if not each.startswith(f"{shown}/")] == []
 
 
 def test_the_token_is_asked_for_once(browser, home, tmp_path):
