@@ -183,8 +183,20 @@ class HomeAssistant:
 
     def log(self) -> str:
         """Return what it has logged lately, without colors."""
+        return self._logged()[-20_000:]
+
+    def complaints(self) -> list[str]:
+        """Return every warning and error about MQTT, a template or us.
+
+        That there is nothing to clean up is no complaint: what is removed was handed over to another topic before.
+        """
+        lines = re.findall(r"^.* (?:WARNING|ERROR) .*$", self._logged(), re.MULTILINE)
+        ours = [line for line in lines if re.search("mqtt|template|value_json|sceneshift", line)]
+        return [line for line in ours if "No device components to cleanup" not in line]
+
+    def _logged(self) -> str:
         text = (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")
-        return re.sub(r"\x1b\[[0-9;]*m", "", text)[-20_000:]
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {token()}"}
