@@ -119,6 +119,8 @@ def test_what_is_not_crowded_out_fits_into_a_model(drawn):
 
 def test_while_the_agent_runs_and_for_what_cannot_be_read_it_says_what_to_do(settings, tmp_path):
     source = written(tmp_path / "a.jsonl", [{"t": 1.7e9, "device": "a", "control": "on"}])
+    assert "1 behaviors would be taken in" in told(source, settings, "--dry-run").stdout
+    assert not (tmp_path / "data").exists()
     with alone(tmp_path / "data"):
         done = told(source, settings)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
