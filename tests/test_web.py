@@ -19,14 +19,18 @@ from hypothesis import strategies as st
 
 from edge import doctor
 from edge.core.errors import SettingsError
-from edge.sections import Web
+from edge.core.phrases import Phrases
+from edge.sections import Home, Web
+from edge.settings import Settings
 from edge.store import Store
+from edge.web import today
 from edge.web.access import LASTS, TRIES, WITHIN, Access, local, read_token
 from edge.web.asking import way_back
 from edge.web.live import MOST, WAITING, Live, event
 from edge.web.pages import PAGES
 from edge.web.server import serve
 from edge.web.strings import texts
+from edge.web.visits import Visit
 from tests.conftest import free_port
 from tests.looking import IDLE, STATES, TODAY, Answering, ahead, filled, looking, mark
 from tests.looking import settings as settings_of
@@ -95,6 +99,26 @@ def test_today_tells_what_was_done_with_its_score_and_what_was_told_of_it(tmp_pa
         assert client.get("/?day=yesterday").status_code == 404
         assert client.get("/?day=0001-01-01").status_code in {200, 404}
         assert client.get("/?day=9999-12-31").status_code in {200, 404}
+
+
+def test_a_day_on_which_the_clock_is_turned_has_its_own_hours(tmp_path):
+    told = Settings(home=Home(time_zone="Europe/Paris"))
+    store = Store.open(tmp_path)
+    for day, length in (("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)):
+        visit = Visit(store, told, {}, store.scores, Phrases(), TODAY, TODAY, query={"day": day})
+        found = today.view(visit)
+        assert found.end - found.start == length * 3600
+        assert [hour for _, hour in found.hours] == ["00", "03", "06", "09", "12", "15", "18", "21", "00"]
+        assert [f"{visit.local(moment):%H}" for moment, _ in found.hours] == [hour for _, hour in found.hours]
+    store.close()
+
+
+def test_while_the_agent_closes_the_page_says_so(tmp_path):
+    with looking(tmp_path) as (agent, client):
+        agent.store.close()
+        answer = client.get("/")
+        assert answer.status_code == 503
+        assert "Not done" in answer.text
 
 
 def test_an_alert_is_told_in_full_with_its_hours_and_its_parts(tmp_path):

@@ -32,8 +32,18 @@ STATIC = Path(__file__).parent / "static"
 class Application:
     """Answers requests about one agent."""
 
-    def __init__(self, agent: Running, store: Store, access: Access, live: Live, file: Path | None) -> None:
-        """Take the agent, a store to read from beside its own, who may come in, and the settings file."""
+    def __init__(
+        self,
+        agent: Running,
+        store: Store,
+        access: Access,
+        live: Live,
+        file: Path | None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the agent, a store to read from beside its own, who may come in, the settings file and the clock."""
+        self._clock = clock
         self._agent = agent
         self._store = store
         self._access = access
@@ -55,7 +65,7 @@ class Application:
             Route("/logout", self._leave, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
-        door = Middleware(Door, access=self._access, address=web.address, port=web.port, clock=time.time)
+        door = Middleware(Door, access=self._access, address=web.address, port=web.port, clock=self._clock)
         return Starlette(routes=routes, middleware=[door], exception_handlers={HTTPException: self._refused})
 
     def _shown(self, page: Page) -> Callable[[Request], Any]:
@@ -78,7 +88,7 @@ class Application:
         return self._html(f"{page.name}.html", values, request, visit)
 
     def _visit(self, request: Request) -> Visit:
-        wall = time.time()
+        wall = self._clock()
         return Visit(
             store=self._store,
             settings=self._agent.settings,
@@ -157,7 +167,7 @@ class Application:
             return self._told(request, 400, "failed", str(error))
         if not self._access.marked(request.state.session, fields.get("mark", "")):
             return self._told(request, 403, "stale")
-        return self._in(request, self._access.begin(time.time(), known=False), "/login")
+        return self._in(request, self._access.begin(self._clock(), known=False), "/login")
 
     def _in(self, request: Request, session: Session, path: str) -> Response:
         """Go on to a page in another session."""
@@ -168,7 +178,7 @@ class Application:
 
     async def _enter(self, request: Request) -> Response:
         """Take a token: a session begins that may come in."""
-        now, address = time.time(), request.client.host if request.client else ""
+        now, address = self._clock(), request.client.host if request.client else ""
         try:
             fields = await asking.form(request.stream())
         except SettingsError as error:

@@ -6,7 +6,6 @@ this computer and from the Supervisor alone, and is never a login.
 """
 
 import re
-import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.web.access import Access, Session, local
+from edge.web.access import LASTS, Access, Session, local
 from edge.web.strings import say
 
 SUPERVISOR = "172.30.32.2"  # where Home Assistant's ingress asks from
@@ -98,8 +97,7 @@ class Door:
 
 def written(name: str, value: str, session: Session, root: str) -> str:
     """Return the header that sets the session's cookie: for our own pages only, and for no script."""
-    lasts = session.end - int(time.time()) if session.known else None
-    ends = f"; Max-Age={lasts}" if lasts is not None else ""
+    ends = f"; Max-Age={LASTS}" if session.known else ""
     return f"{name}={value}; HttpOnly; SameSite=Strict; Path={root or '/'}{ends}"
 
 

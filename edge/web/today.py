@@ -12,6 +12,7 @@ from edge.web.strings import say
 from edge.web.visits import MissingError, Visit
 
 MOST = 1000  # behaviors of one day on a page, the newest
+EVERY = 3  # hours between two that are named
 FIRST, LAST = 2000, 2200  # years a home may be looked at in
 SCENES = (*SEASONS, *PARTS, *OCCUPANCIES, *MODES)
 
@@ -42,8 +43,8 @@ class Next:
 class Today:
     """One day of the home. `before`, `after`: the days beside it, "" where there is nothing.
 
-    `scene`: its words; `mode`: of the house, one of `modes`; `tells`: whether alerts are on; `muted`: whether all of
-    them wait.
+    `hours`: moments of the day, with their names; `scene`: its words; `mode`: of the house, one of `modes`; `tells`:
+    whether alerts are on; `muted`: whether all of them wait.
     """
 
     day: str
@@ -51,6 +52,7 @@ class Today:
     is_today: bool
     start: float
     end: float
+    hours: tuple[tuple[float, str], ...]
     before: str
     after: str
     rows: tuple[Row, ...]
@@ -71,7 +73,7 @@ class Today:
 def view(visit: Visit) -> Today:
     """Return a day, by default the home's today; raises MissingError for what is no day."""
     day = _day(visit)
-    start, end = _midnight(visit, day), _midnight(visit, day + timedelta(days=1))
+    start, end = _at(visit, day, 0), _at(visit, day, 24)
     rows = list(_rows(visit, start, end))
     first = visit.store.began()
     today = visit.local(visit.now).date()
@@ -81,6 +83,7 @@ def view(visit: Visit) -> Today:
         is_today=day == today,
         start=start,
         end=end,
+        hours=tuple((_at(visit, day, hour), f"{hour % 24:02d}") for hour in range(0, 25, EVERY)),
         before=(day - timedelta(days=1)).isoformat() if first is not None and first < start else "",
         after=(day + timedelta(days=1)).isoformat() if day < today else "",
         rows=tuple(reversed(rows[-MOST:])),
@@ -125,9 +128,9 @@ def _day(visit: Visit) -> date:
     return found
 
 
-def _midnight(visit: Visit, day: date) -> float:
-    """Return the beginning of a day in the home's time."""
-    return datetime.combine(day, time(), visit.zone).timestamp()
+def _at(visit: Visit, day: date, hour: int) -> float:
+    """Return an hour of a day in the home's time, 24 for its end; where a clock is turned, a day has its own length."""
+    return datetime.combine(day + timedelta(days=hour // 24), time(hour % 24), visit.zone).timestamp()
 
 
 def _rows(visit: Visit, start: float, end: float) -> Iterator[Row]:

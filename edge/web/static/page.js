@@ -37,7 +37,7 @@ document.addEventListener("visibilitychange", () => {
 
 function engaged(part) {
   const focus = document.activeElement;
-  return part.querySelector("details[open]") !== null || (part !== focus && part.contains(focus) && focus.matches("input, select, button"));
+  return part.querySelector("details[open]") !== null || (part !== focus && part.contains(focus) && focus.matches("a, input, select, button, summary"));
 }
 
 let leaving = false; // a form is on its way: nothing may take its answer's place

@@ -62,7 +62,7 @@
     plot?.destroy();
     const highest = Math.max(1.25, ...values.slice(1).flat().filter((value) => value !== null));
     const start = Number(chart.dataset.start);
-    const hour = (moment) => String(Math.round((moment - start) / 3600) % 24).padStart(2, "0");
+    const hours = chart.dataset.hours.trim().split(" ").map((each) => each.split("="));
     const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     plot = new window.uPlot({
       width: chart.clientWidth,
@@ -74,7 +74,7 @@
         y: { range: () => [0, Math.min(3, highest * 1.08)] },
       },
       axes: [
-        { ...axis, size: 28, splits: () => Array.from({ length: 9 }, (_, index) => start + index * 10800), values: (_, splits) => splits.map(hour) },
+        { ...axis, size: 28, splits: () => hours.map(([moment]) => Number(moment)), values: () => hours.map(([, name]) => name) },
         { ...axis, size: 42 },
       ],
       series: [{}, ...[circle, diamond, triangle].map((shape) => ({ paths: () => null, points: { show: points(shape) } }))],
