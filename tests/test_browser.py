@@ -39,6 +39,7 @@ def browser():
     if program is None:
         pytest.skip("CHROMIUM IS MISSING: apt-get install chromium; the page is NOT tested in a browser")
     with playwright.sync_playwright() as started:
+        playwright.expect.set_options(timeout=15_000)
         launched = started.chromium.launch(executable_path=program, args=FLAGS)
         yield launched
         launched.close()
