@@ -11,7 +11,6 @@ sceneshift.tar
 
 import hashlib
 import io
-import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from edge import __version__
 from edge.core.errors import ArtifactError, StoreError
 from edge.core.manifest import Hash
 from edge.database import Database, migrations
+from edge.durable import flush, settle
 from edge.slots import Slots
 from edge.store import FILE
 
@@ -75,7 +75,7 @@ def back_up(directory: Path, out: Path, now: float) -> BackupManifest:
             )
             _write(Path(scratch) / "backup", manifest, database, slots)
             (Path(scratch) / "backup").replace(out)
-        _sync(out.parent)
+        settle(out.parent)
     except OSError as error:
         raise StoreError(f"{out}: {error.strerror}") from error
     return manifest
@@ -129,8 +129,7 @@ def _write(path: Path, manifest: BackupManifest, database: Path, slots: dict[str
         file.flush()
         with path.open("rb") as whole:
             file.write(END % digest(whole).encode())
-        file.flush()
-        os.fsync(file.fileno())
+        flush(file)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes, time: float) -> None:
@@ -163,11 +162,3 @@ def digest(file: IO[bytes], size: int | None = None) -> str:
         found.update(chunk)
         left = None if left is None else left - len(chunk)
     return found.hexdigest()
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

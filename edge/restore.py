@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from edge.backup import END, END_SIZE, MANIFEST, BackupManifest, digest
 from edge.core.errors import ArtifactError, StoreError
 from edge.database import Database, migrations
+from edge.durable import flush, settle
 from edge.slots import Slots
 from edge.store import FILE
 
@@ -117,8 +118,7 @@ def _unpack(tar: tarfile.TarFile, name: str, manifest: BackupManifest, folder: P
     with path.open("xb") as file:
         path.chmod(0o640)
         shutil.copyfileobj(content, file)
-        file.flush()
-        os.fsync(file.fileno())
+        flush(file)
     with path.open("rb") as file:
         if digest(file) != part.sha256:
             raise StoreError(_GET)
@@ -161,11 +161,7 @@ def _swap(fresh: Path, directory: Path, aside: Path | None) -> None:
             (directory / name).rename(aside / name)
     (fresh / FILE).replace(directory / FILE)
     for folder in (directory, *([aside] if aside else [])):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        settle(folder)
 
 
 def _settle(path: Path) -> None:

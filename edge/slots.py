@@ -7,7 +7,6 @@ directory/
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 import edge
 from edge.core.errors import ArtifactError
 from edge.core.manifest import ModelManifest, SlotManifest
+from edge.durable import settle, write
 
 _NAME = re.compile(r"\d{4,}(-[a-z0-9]+)*")
 _UNFINISHED = ".unfinished-"
@@ -91,11 +91,11 @@ class Slots:
         filled = manifest.model_copy(update={"name": name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()})
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
         try:
-            _write(unfinished / "parameters.npy", buffer.getvalue())
-            _write(unfinished / "manifest.json", filled.to_json().encode())
-            _sync(unfinished)
+            write(unfinished / "parameters.npy", buffer.getvalue())
+            write(unfinished / "manifest.json", filled.to_json().encode())
+            settle(unfinished)
             unfinished.rename(self.directory / name)
-            _sync(self.directory)
+            settle(self.directory)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         return name
@@ -200,7 +200,7 @@ class Slots:
             self._point(_Pointer(left[-1], tuple(left[:-1])))
         else:
             (self.directory / "current.json").unlink(missing_ok=True)
-            _sync(self.directory)
+            settle(self.directory)
         for name in names:
             shutil.rmtree(self.directory / name)
 
@@ -244,9 +244,9 @@ class Slots:
     def _point(self, pointer: _Pointer) -> None:
         text = json.dumps({"current": pointer.current, "history": pointer.history})
         fresh = self.directory / f"{_UNFINISHED}current.json"
-        _write(fresh, text.encode())
+        write(fresh, text.encode())
         fresh.replace(self.directory / "current.json")
-        _sync(self.directory)
+        settle(self.directory)
 
 
 def _read(path: Path) -> bytes:
@@ -254,20 +254,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    """Wait until the disk has a directory's entries."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
