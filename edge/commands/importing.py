@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.commands.terminal import SettingsFile
+from edge.commands.terminal import SettingsFile, moment
 
 if TYPE_CHECKING:
     from edge.importing import Tally, Tell
@@ -74,7 +74,7 @@ def bring(  # noqa: PLR0917 - a command's options are its arguments
 
     loaded = load(settings)
     zone = _zone(time_zone) if time_zone else loaded.home.zone
-    first, end = _day(since, zone, float("-inf")), _day(until, zone, float("inf"))
+    first, end = moment(since or "", zone, float("-inf")), moment(until or "", zone, float("inf"))
     globs = tuple(dict.fromkeys([*(exclude or ()), *(glob for each in loaded.sources for glob in each.exclude)]))
     rules = Rules(first, end, globs, automations=leave_out is None)
     wanted = Wanted(zone, form.value, parse_columns(columns), registry, first, end)
@@ -177,19 +177,6 @@ def _learn(settings: "Settings", store: Any, now: float) -> None:
     else:
         told = caught.calibrating
         typer.echo(f"alerts begin when its limits hold: {told['sequences']} of {told['needed']} sequences seen so far")
-
-
-def _day(said: str | None, zone: tzinfo, otherwise: float) -> float:
-    """Return when a day begins, or a moment with its time (seconds since the epoch); raises SettingsError."""
-    from edge.core.errors import SettingsError  # noqa: PLC0415
-
-    if said is None:
-        return otherwise
-    try:
-        found = datetime.fromisoformat(said)
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise SettingsError(f"{said}: no day such as 2025-01-31") from error
 
 
 def _zone(name: str) -> tzinfo:
