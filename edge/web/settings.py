@@ -7,10 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from edge.web.strings import say
+from edge.web.strings import say, texts
 from edge.web.visits import Visit
-
-CHOSEN = ("mode", "alarms_per_week", "alerts")  # of the agent's status: what people choose while it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +94,11 @@ def told(value: Any) -> str:
 
 
 def _chosen(visit: Visit) -> Iterator[Chosen]:
-    files = {"alarms_per_week": told(visit.settings.model.alarms_per_week), "mode": "", "alerts": ""}
-    for name in CHOSEN:
-        value = visit.snapshot.get(name)
-        if isinstance(value, str | int | float):
-            yield Chosen(say(f"chosen.{name}"), told(value), files[name])
+    """Yield what the agent says was chosen; an agent that says nothing of it has no such choice."""
+    mode, alarms, alerts = (visit.snapshot.get(name) for name in ("mode", "alarms_per_week", "alerts"))
+    if f"mode.{mode}" in texts():
+        yield Chosen(say("chosen.mode"), say(f"mode.{mode}"), "")
+    if alarms is not None:
+        yield Chosen(say("chosen.alarms_per_week"), told(alarms), told(visit.settings.model.alarms_per_week))
+    if alerts is not None:
+        yield Chosen(say("chosen.alerts"), say("chosen.on") if alerts else say("chosen.off"), "")
