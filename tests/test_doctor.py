@@ -17,7 +17,7 @@ def settings_with(folder: Path, url: str, **sections: object) -> Settings:
 def test_all_is_looked_at_and_what_is_wrong_can_be_mended(tmp_path):
     found = doctor.checks(settings_with(tmp_path, f"mqtt://127.0.0.1:{free_port()}"), wait=0.3)
     names = [check.name for check in found]
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 10
     assert all(check.detail for check in found)
     assert all(check.ok or check.mend for check in found)
     (broker,) = (check for check in found if check.name == "broker")
