@@ -19,6 +19,7 @@ from edge.archive import Archive, opened
 from edge.catalog import POINTER, Models, digest, whole
 from edge.core.bundle import MANIFEST, BundleManifest, Packed
 from edge.core.errors import ArtifactError
+from edge.durable import settle, write
 from edge.trust import Keys
 from edge.tryout import try_out
 
@@ -108,7 +109,7 @@ def _written(archive: Archive, wanted: list[Packed], installed: Path) -> Iterato
             folder = Path(name) / model.name
             folder.mkdir(mode=0o755)
             archive.copy(model, folder)
-            _sync(folder)
+            settle(folder)
             try_out(folder, model.name, model.version)
             found.append((model, folder))
         yield found
@@ -136,25 +137,13 @@ def _settle(folder: Path, place: Path) -> None:
     if place.exists():
         place.rename(folder.with_name(f"{folder.name}-before"))
     folder.rename(place)
-    _sync(place.parent)
-    _sync(place.parent.parent)
+    settle(place.parent)
+    settle(place.parent.parent)
 
 
 def _choose(models: Models, versions: dict[str, int]) -> None:
     """Replace the pointer: the one step from the models before to those of the bundle."""
     fresh = models.installed / f"{_UNFINISHED}{POINTER}"
-    with fresh.open("w", encoding="ascii") as file:
-        file.write(models.choosing(versions))
-        file.flush()
-        os.fsync(file.fileno())
+    write(fresh, models.choosing(versions).encode("ascii"))
     fresh.replace(models.installed / POINTER)
-    _sync(models.installed)
-
-
-def _sync(directory: Path) -> None:
-    """Wait until the disk has a directory's entries."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    settle(models.installed)
