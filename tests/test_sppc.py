@@ -80,6 +80,12 @@ def test_networks_apart_learn_their_own_few(windows):
     assert found[1, evenings].mean() < 0.5 * found[1, mornings].mean()
 
 
+def test_a_network_that_sees_nothing_is_refused(windows):
+    weights = np.vstack([np.ones(len(windows)), np.zeros(len(windows))])
+    with pytest.raises(RetrainError, match="nothing to learn"):
+        autoencoder.train(windows, weights, 0, SHORT, apart=True)
+
+
 def test_padding_in_a_batch_changes_no_loss(windows):
     """Rows of different lengths for different networks are packed with padding; the same rows without it agree."""
     networks = autoencoder.begin(windows, 2, 0)

@@ -15,7 +15,7 @@ from rich.console import Console
 from edge.core.errors import SettingsError
 from trainer.evaluate.compression_budget import by_budget, tokens_of
 from trainer.evaluate.compression_fidelity import fidelity, growth
-from trainer.evaluate.compression_homes import COMPARED, EVERYTHING, RATIOS, opened, selection
+from trainer.evaluate.compression_homes import COMPARED, EVERYTHING, opened, selection
 from trainer.evaluate.compression_light import light
 from trainer.evaluate.compression_tables import draw, show
 from trainer.evaluate.figures import figure
@@ -108,7 +108,7 @@ def _rules(seeds: list[Mapping[str, Any]]) -> dict[str, Any]:
     told: dict[str, Any] = {EVERYTHING: figure([each[EVERYTHING]["loss"] for each in seeds])}
     for name in (each for each in COMPARED if all(each in run for run in seeds)):
         told[name] = {}
-        for ratio in (f"{each:g}" for each in RATIOS):
+        for ratio in (each for each in seeds[0][name] if all(each in run[name] for run in seeds)):
             cells = [each[name][ratio] for each in seeds]
             told[name][ratio] = {
                 "loss": figure([each["loss"] for each in cells]),

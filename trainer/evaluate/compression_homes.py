@@ -77,6 +77,8 @@ def selection(lived: Lived, seed: int) -> dict[str, Any]:
     for ratio in RATIOS:
         budget = ratio * float(known.costs.sum())
         chosen = {name: rule(known, budget) for name, rule in COMPARED.items()}
+        if not all(chosen.values()):
+            continue  # a budget below the shortest sequence says nothing of a rule
         rows = [lived_in[list(each)] for each in chosen.values()]
         wanted = max(LEAST_STEPS, round(steps * ratio**0.5))
         for (name, each), told in zip(chosen.items(), judged(windows, rows, held, seed, wanted), strict=True):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
+from edge.core.errors import RetrainError
 from trainer.sppc.windows import Ids, Packed, Windows
 
 HIDDEN = 32  # numbers of a state
@@ -145,13 +146,16 @@ def train(
 ) -> dict[str, Tensor]:
     """Train as many networks as there are rows in `weights` (M, n): what each window counts for each network.
 
-    0 is a window a network never sees. The networks share their batches, drawn from what any of them sees; `apart`:
-    each has batches of what it sees alone, which suits networks that see little. `steps`: instead of epochs.
+    0 is a window a network never sees; raises RetrainError for a network that sees none. The networks share their
+    batches, drawn from what any of them sees; `apart`: each has batches of what it sees alone, which suits networks
+    that see little. `steps`: instead of epochs.
     """
     p = {name: value.requires_grad_() for name, value in begin(windows, len(weights), seed).items()}
     counted = torch.from_numpy(weights.astype(np.float32))
     optimizer = torch.optim.Adam(list(p.values()), lr=recipe.rate, betas=(0.9, 0.99), fused=True)
     rows = [np.flatnonzero(each > 0) for each in weights] if apart else [np.flatnonzero(weights.max(0) > 0)]
+    if not all(len(each) for each in rows):
+        raise RetrainError("an autoencoder is given nothing to learn: allow more sequences")
     total = steps or recipe.steps(len(rows[0]))
     for step, batch in enumerate(_batches(rows, recipe.batch, total, seed)):
         packed = windows.packed(batch)
