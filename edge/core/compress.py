@@ -61,7 +61,8 @@ def compress(
     counts = Counter(sequences)
     weight = dict(zip(sequences, importance.tolist(), strict=True))
     price = dict(zip(sequences, costs.tolist(), strict=True))
-    distinct = sorted(counts, key=lambda each: -counts[each])[:MOST]
+    latest = list(counts)[::-1]
+    distinct = sorted(latest, key=lambda each: -counts[each])[:MOST]  # of those lived once, the last
     count, odd, cost = (np.array([of[each] for each in distinct], float) for of in (counts, weight, price))
     chosen = choose(nearness(distinct), count, odd, cost, budget)
     told = reasons([distinct[row] for row in chosen], count[chosen], odd[chosen])

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from edge.core.compress import MOST, SATURDAY, choose, reasons
+from edge.core.compress import SATURDAY, choose, reasons
 from edge.core.sequences import Sequence
 from trainer.sppc.autoencoder import Floats
 
+MOST = 6000  # distinct sequences that are compared with each other: 144 MB
 SHARP = 4.0  # power of the cosine of two encodings
 OTHER_DAYS = 0.97  # how near the same behavior on a working day and on a weekend is
 HALVINGS = 12  # of the threshold of similarity, until the budget is met
