@@ -130,11 +130,16 @@ def status(
 
 
 @app.command()
-def adapt(scene: str, settings: SettingsFile) -> None:
+def adapt(
+    scene: Annotated[str, typer.Argument(help="for example night; now: the one that is noticed")],
+    settings: SettingsFile,
+) -> None:
     """Ask the running agent to adapt to a scene, and wait for its answer."""
     from edge.core.scenes import Scene  # noqa: PLC0415
+    from edge.requests import NOW  # noqa: PLC0415
 
-    Scene.parse(scene)  # a scene that does not exist is told at once
+    if scene != NOW:
+        Scene.parse(scene)  # a scene that does not exist is told at once
     _ask("adapt", {"scene": scene}, settings)
 
 

@@ -104,6 +104,7 @@ def _silence(found: Mapping[str, Any], beat: Mapping[str, Any], settings: Settin
         "no agent runs": found["agent"] == "silent",
         f"no model yet: learned after {wanted:g} days, {days:.1f} have passed": not found["slot"],
         "alerts are switched off": found["alerts"] == "off",
+        "the house is in the cleaner's hands": found["mode"] == "cleaner",
         f"alerts are not on yet, calibrating: {beat.get('shadow_mode')}": beat.get("shadow_mode"),
         f"muted: {', '.join(found['mutes'])}": found["mutes"],
         f"never judged: {', '.join(told.exclude)}": told.exclude,
