@@ -116,9 +116,14 @@ def test_costs_of_unlike_length_are_refused():
         light.compress(LIVED[:3], np.zeros(3), 2, np.ones(2, np.int64))
 
 
-def test_importance_is_the_mean_of_what_and_when():
-    surprise = [np.array([[1.0, 2.0, 9.0], [3.0, 0.0, 9.0]]), np.empty((0, 3))]
-    assert light.importance_of(surprise).tolist() == [3.0, 0.0]
+def test_what_is_surprising_rare_and_varied_is_important():
+    twice = (homes.step(0, 7, 0), homes.step(0, 7, 0))
+    varied = (homes.step(0, 7, 0), homes.step(0, 7, 2))
+    on_tuesday = tuple(replace(step, day=1) for step in varied)
+    nats = np.array([[1.0, 2.0, 9.0], [3.0, 0.0, 9.0]])
+    found = light.importance_of([twice, varied, on_tuesday, varied[:1]], [nats, nats, nats, np.empty((0, 3))])
+    assert found == pytest.approx([3.0, 6.0 / 2**0.5, 6.0 / 2**0.5, 0.0])
+    assert light.importance_of([], []).size == 0
 
 
 # ---- the rules

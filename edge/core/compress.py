@@ -35,13 +35,19 @@ class Kept:
     reason: str
 
 
-def importance_of(surprise: Items[NDArray[np.floating]]) -> Floats:
-    """Return how important each sequence is (n,), nats a behavior: what was done and when, mean over its own steps.
+def importance_of(sequences: Items[Sequence], surprise: Items[NDArray[np.floating]]) -> Floats:
+    """Return how important each sequence is (n,), in nats: the light stand-in for leave-one-out training.
 
-    `surprise`: what the hub's model says of each (own steps, parts), as edge/scorer.py gives it. The light stand-in
-    for the error of an autoencoder that never saw the sequence. A sequence without steps of its own has none.
+    `surprise`: what the hub's model says of each (own steps, parts), as edge/scorer.py gives it. What is done and when
+    surprises by its mean over the steps, as often as the sequence says something new; repeated steps say nothing.
+    The model has seen the sequence and all alike (but for the weekday): it is the more important, the fewer they are.
     """
-    return np.array([each[:, :2].sum(1).mean() if len(each) else 0.0 for each in surprise], np.float64)
+    said = [tuple((step.device, step.control, step.hour) for step in each) for each in sequences]
+    alike = Counter(said)
+    mean = (each[:, :2].sum(1).mean() if len(each) else 0.0 for each in surprise)
+    return np.array(
+        [nats * len(set(each)) / alike[each] ** 0.5 for each, nats in zip(said, mean, strict=True)], np.float64
+    )
 
 
 def compress(

@@ -64,6 +64,8 @@ def run(wanted: Wanted) -> dict[str, Any]:
 
 def measured(part: str, home: str, seed: int, wanted: Wanted, tell: Tell) -> Any:
     """Measure one part of one home with one seed."""
+    if part == "tokens":
+        return tokens_of(seed)
     lived = opened(wanted.data, home)
     if part == "fidelity":
         return fidelity(lived.sequences, wanted.exact, tell=lambda done, of: tell("exact", done, of))
@@ -73,8 +75,6 @@ def measured(part: str, home: str, seed: int, wanted: Wanted, tell: Tell) -> Any
         return light(wanted.data, home, seed)
     if part == "selection":
         return selection(lived, seed)
-    if part == "tokens":
-        return tokens_of(seed)
     return by_budget(wanted.data, home, seed)
 
 
@@ -87,7 +87,7 @@ def _asked(wanted: Wanted) -> Iterator[tuple[str, str, int]]:
     for seed in range(wanted.seeds):
         yield from (("selection", home, seed) for home in wanted.homes if "selection" in wanted.parts)
     if "light" in wanted.parts:
-        yield from (("light", EXACT_OF, seed) for seed in range(SYNTHESIS_SEEDS))
+        yield from (("light", home, seed) for home in (EXACT_OF, LARGE) for seed in range(SYNTHESIS_SEEDS))
     if "tokens" in wanted.parts:
         yield "tokens", "simulated", 1
     if "synthesis" in wanted.parts:

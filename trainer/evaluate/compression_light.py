@@ -21,7 +21,7 @@ from trainer.sppc.windows import Windows
 def light(data: Path, home: str, seed: int) -> dict[str, dict[str, float]]:
     """Return how the hub's model, trained on the home, agrees with cross-fitting; seconds of one processor.
 
-    `light`: nats a behavior, mean (edge/core/compress.py). `score`: the score of alerts, the most surprising step.
+    `light`: as edge/core/compress.py has it. `score`: the score of alerts, the most surprising step.
     """
     shift = recorded(data, home, "spring")[0]
     sequences = shift.home.sequences
@@ -32,7 +32,7 @@ def light(data: Path, home: str, seed: int) -> dict[str, dict[str, float]]:
         slow.reseed(seed)
         scorer = learned(slow, shift).scorer
         begun = time.process_time()
-        found = importance_of(scorer.surprise(sequences))
+        found = importance_of(sequences, scorer.surprise(sequences))
         seconds = time.process_time() - begun
     scores = np.asarray(scorer.scores(sequences), np.float64)
     return {
