@@ -24,7 +24,7 @@ from edge.core.manifest import Hash
 from edge.database import Database, migrations
 from edge.durable import flush, settle
 from edge.slots import Slots
-from edge.store import FILE
+from edge.store import FILE, recorded
 
 MANIFEST = "manifest.json"
 END = b"sha256 %s\n"
@@ -59,8 +59,7 @@ class BackupManifest(BaseModel):
 
 def back_up(directory: Path, out: Path, now: float) -> BackupManifest:
     """Write a backup of a data directory, whole or not at all; `now`: seconds since the epoch. Raises StoreError."""
-    if not (directory / FILE).exists():
-        raise StoreError(f"{directory / FILE}: nothing has been recorded here yet")
+    recorded(directory)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:  # for its owner alone
             database = Path(scratch) / FILE

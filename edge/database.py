@@ -3,6 +3,7 @@
 Migrations are edge/schema/NNN_name.sql, append-only: each runs once, whole or not at all, in its own transaction.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import StoreError
+from edge.lock import OWNER
 
 PAGE = 512  # bytes; a small commit writes a few pages: a third of the bytes that pages of 4096 cost (measured)
 _WAIT = 10.0  # seconds to wait for another process's transaction
@@ -48,8 +50,10 @@ class Database:
         database = cls(connection, path)
         try:
             database._prepare(scripts, read_only=read_only)
-        except StoreError:
+        except StoreError as error:
             connection.close()
+            if read_only and not os.access(path.parent, os.W_OK):  # the log's index lies beside the file
+                raise StoreError(f"{error}: who reads it writes beside it; {OWNER}") from error
             raise
         return database
 

@@ -22,7 +22,7 @@ from edge.history import RECENT
 from edge.importing import IMPORTS
 from edge.renumber import renumber
 from edge.slots import Slots
-from edge.store import FILE
+from edge.store import FILE, recorded
 
 GONE = "(told of a device that is forgotten)"  # instead of a sentence
 _ALWAYS = ("heartbeat", "learned", "last_probation")  # facts that any forgetting makes untrue
@@ -68,8 +68,7 @@ class Forgetting:
         """
         self.directory = directory
         self._before = before
-        if not (directory / FILE).exists():
-            raise StoreError(f"{directory / FILE}: nothing has been recorded here yet")
+        recorded(directory)
         self._slots = Slots(directory / "slots")
         self._database = Database.open(directory / FILE, migrations())
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge.core.errors import StoreError
 
 LOCK = "lock"  # the file's name; what it says is only for people
+OWNER = "run this as the user that the agent runs as, for example with `sudo -u sceneshift`"
 
 
 @contextmanager
@@ -20,6 +21,8 @@ def alone(directory: Path) -> Iterator[None]:
     try:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except PermissionError as error:
+        raise StoreError(f"{directory}: {error.strerror}: {OWNER}") from error
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror}") from error
     try:

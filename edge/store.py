@@ -14,12 +14,12 @@ from edge.core.events import Message
 from edge.core.explanations import parse_explanation
 from edge.core.verdicts import TOLD, Alert
 from edge.database import Database, migrations
-from edge.lock import alone
+from edge.lock import OWNER, alone
 from edge.merge import Merged, merge
 from edge.recorder import Recorder
 from edge.scores import Scores
 
-__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Merged", "Store"]
+__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Merged", "Store", "recorded"]
 
 FILE = "sceneshift.db"
 _ROWS = 2000  # read at once while iterating
@@ -48,9 +48,7 @@ class Store:
     @classmethod
     def open(cls, directory: Path, *, read_only: bool = False) -> Self:
         """Open or make the database in a directory; raises StoreError where it cannot be used."""
-        path = directory / FILE
-        if read_only and not path.exists():
-            raise StoreError(f"{path}: nothing has been recorded here yet")
+        path = recorded(directory) if read_only else directory / FILE
         database = Database.open(path, migrations(), read_only=read_only)
         try:
             return cls(database, directory)
@@ -201,6 +199,19 @@ class Store:
     def _insert(self, statement: str, *values: Any) -> int:
         with self._database.transaction():
             return self._database.write(statement, *values)
+
+
+def recorded(directory: Path) -> Path:
+    """Return a directory's database; raises StoreError where there is none, or who asks may not look."""
+    path = directory / FILE
+    try:
+        if path.exists():
+            return path
+    except PermissionError as error:
+        raise StoreError(f"{path}: {error.strerror}: {OWNER}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    raise StoreError(f"{path}: nothing has been recorded here yet")
 
 
 def _alert(row: tuple[Any, ...]) -> Alert:

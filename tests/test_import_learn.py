@@ -125,7 +125,7 @@ def test_while_the_agent_runs_and_for_what_cannot_be_read_it_says_what_to_do(set
         done = told(source, settings)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "stop it first" in done.stderr
-    for words, said in ((("--since", "lately"), "no day such as"), (("--time-zone", "Mars"), "no such time zone")):
+    for words, said in ((("--since", "lately"), "is no day: write"), (("--time-zone", "Mars"), "no such time zone")):
         refused = told(source, settings, *words)
         assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
         assert said in refused.stderr
