@@ -59,7 +59,8 @@ class BackupManifest(BaseModel):
 
 def back_up(directory: Path, out: Path, now: float) -> BackupManifest:
     """Write a backup of a data directory, whole or not at all; `now`: seconds since the epoch. Raises StoreError."""
-    recorded(directory)
+    if out.is_dir() or out.resolve() == recorded(directory).resolve():
+        raise StoreError(f"{out} is a folder or the record itself: name another file")
     try:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:  # for its owner alone
             database = Path(scratch) / FILE

@@ -156,8 +156,10 @@ def _swap(fresh: Path, directory: Path, aside: Path | None) -> None:
                 (directory / name).rename(aside / name)
     if (fresh / "slots").exists():
         (fresh / "slots").rename(directory / "slots")
-    for name in (f"{FILE}-wal", f"{FILE}-shm"):  # of a database that could not be opened
-        if aside is not None and (directory / name).exists():
+    for name in (f"{FILE}-wal", f"{FILE}-shm"):  # of another database: SQLite would lay it over the fresh one
+        if aside is None:
+            (directory / name).unlink(missing_ok=True)
+        elif (directory / name).exists():
             (directory / name).rename(aside / name)
     (fresh / FILE).replace(directory / FILE)
     for folder in (directory, *([aside] if aside else [])):

@@ -278,3 +278,29 @@ def test_without_a_model_a_backup_is_the_record(tmp_path):
     restore(tmp_path / "b.tar", tmp_path / "other", NOW)
     assert behaviors(tmp_path / "other") == []
     assert raw(tmp_path / "other")
+
+
+def test_a_log_left_of_a_record_that_is_gone_changes_nothing_of_what_is_restored(home, backup, tmp_path):
+    before = behaviors(home)
+    fill(tmp_path / "other", days=2)
+    store = Store.open(tmp_path / "other")
+    store.set_fact("mutes", {"stray": 1.0})
+    for end in ("-wal", "-shm"):  # while it is open: closing empties the log
+        shutil.copyfile(tmp_path / "other" / f"{FILE}{end}", home / f"{FILE}{end}")
+    store.close()
+    (home / FILE).unlink()
+    shutil.rmtree(home / "slots")
+    restore(backup, home, NOW)
+    assert not (home / f"{FILE}-wal").exists()
+    assert behaviors(home) == before
+    store = Store.open(home)
+    assert "stray" not in (store.fact("mutes") or {})
+    store.close()
+
+
+def test_a_backup_never_takes_the_place_of_the_record_or_of_a_folder(home, tmp_path):
+    before = behaviors(home)
+    for out in (home / FILE, home / "slots", tmp_path):
+        with pytest.raises(StoreError, match="name another file"):
+            back_up(home, out, NOW)
+    assert behaviors(home) == before
