@@ -94,3 +94,11 @@ def test_status_says_what_is_there(home):
 def test_a_mute_without_a_time_asks_for_one_all_the_same(home):
     done = run(home, "mute", "Kettle")
     assert (done.returncode, "no agent answers" in done.stderr) == (1, True)
+
+
+def test_an_export_that_cannot_be_written_is_said_and_the_record_is_never_its_place(home):
+    before = behaviors(home)
+    for out, said in (("/dev/full", "No space left"), (home / "sceneshift.db", "the record itself")):
+        done = run(home, "export", "--out", out)
+        assert (done.returncode, "Traceback" in done.stderr, said in done.stderr) == (2, False, True)
+    assert behaviors(home) == before

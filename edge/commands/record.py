@@ -3,7 +3,8 @@
 import csv
 import json
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -34,13 +35,16 @@ def export(
 ) -> None:
     """Write every behavior, one a line, in order of arrival: t (seconds since the epoch), device, control."""
     from edge.settings import load  # noqa: PLC0415
-    from edge.store import Store  # noqa: PLC0415
+    from edge.store import FILE, Store  # noqa: PLC0415
 
     loaded = load(settings)
     zone = loaded.home.zone
     between = (moment(since, zone, float("-inf")), moment(until, zone, float("inf")))
     count = 0
-    with closing(Store.open(loaded.data.directory, read_only=True)) as store, _written(out) as file:
+    with (
+        closing(Store.open(loaded.data.directory, read_only=True)) as store,
+        _written(out, loaded.data.directory / FILE) as file,
+    ):
         table = csv.DictWriter(file, ("t", "device", "control"), lineterminator="\n")
         if form == Form.CSV:
             table.writeheader()
@@ -96,11 +100,15 @@ def _replayed(source: str, settings: Any, slot: str) -> Any:
             return live(settings, scratch, slot, lambda done: bar.update(done - bar.pos))
 
 
-def _written(path: Path) -> IO[str]:
-    """Open a file to write; raises SettingsError."""
+@contextmanager
+def _written(path: Path, record: Path) -> Iterator[IO[str]]:
+    """Yield a file to write, which is not the record itself; raises SettingsError, also where the disk is full."""
     from edge.core.errors import SettingsError  # noqa: PLC0415
 
+    if path.resolve() == record.resolve():
+        raise SettingsError(f"{path} is the record itself: name another file")
     try:
-        return path.open("w", encoding="utf-8", newline="")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
     except OSError as error:
         raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error
