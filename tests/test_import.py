@@ -18,6 +18,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from edge.core.errors import MessageError, SettingsError, StoreError
+from edge.dialects.payloads import LONGEST
 from edge.importers import Wanted, casas, form_of, jsonl, lines, opened, table
 from edge.importers.past import Gone, Reported, moment
 from edge.importing import AUTOMATED, EXCLUDED, FUTURE, IMPORTS, OUTSIDE, UNCHANGED, Importing, Rules
@@ -405,8 +406,36 @@ def test_what_is_no_source_is_said_with_its_mend(store, tmp_path):
         bring(path, store)
     with pytest.raises(SettingsError, match="home-assistant_v2.db"):
         bring(tmp_path, store)
+    for absent in (tmp_path / "absent", "~nobody-of-this-name/a.jsonl"):
+        with pytest.raises(SettingsError, match="cannot be read"):
+            bring(absent, store)
+    (tmp_path / "empty").write_text(" \n")
+    with pytest.raises(SettingsError, match="is empty"):
+        bring(tmp_path / "empty", store)
+
+
+def test_what_can_be_read_only_once_is_refused_rather_than_half_read(store, tmp_path):
+    ours, theirs = os.pipe()
+    os.write(theirs, b'{"t": 1700000000, "device": "lamp", "control": "on"}\n')
+    os.close(theirs)
+    with pytest.raises(SettingsError, match="save it to a file"):
+        bring(f"/dev/fd/{ours}", store)
+    os.close(ours)
+
+
+def test_a_file_that_cannot_be_read_on_is_said_and_not_a_crash(store, tmp_path):
+    path = written(tmp_path / "a.jsonl", rows(3))
+    reader = opened(str(path), Wanted(UTC), SETTINGS, [])
+    path.unlink()
     with pytest.raises(SettingsError, match="cannot be read"):
-        bring(tmp_path / "absent", store)
+        Importing(reader, store, Rules(), NOW).run()
+
+
+def test_the_longest_control_that_is_recorded_comes_back_from_an_export(store, tmp_path):
+    told = [{"t": NOW - 9e5, "device": "lamp", "control": f"{'p' * LONGEST} {'v' * LONGEST}"}]
+    assert bring(written(tmp_path / "a.jsonl", told), store).new == 1
+    (tmp_path / "a.csv").write_text(f"t,device,control\n{NOW - 8e5},lamp,{told[0]['control']}\n")
+    assert bring(tmp_path / "a.csv", store).new == 1
 
 
 def test_shuffled_lines_are_recorded_in_order_of_time(store, tmp_path):

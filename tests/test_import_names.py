@@ -4,7 +4,7 @@ import json
 from datetime import UTC
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -251,8 +251,21 @@ def test_what_is_no_registry_is_said_to_be_none(tmp_path, text):
         zigbee(tmp_path / "absent", [BASE])
 
 
+KEYS = st.sampled_from(
+    ["brightness", "temperature", "current_position", "device_class", "friendly_name", "entity_id", "event_type"]
+)
+VALUES = st.floats() | st.integers() | st.just(10**400) | st.text(max_size=9) | st.booleans() | st.none() | st.just([])
+
+
 @examples(deadline=None)
-@given(name=st.text(max_size=300), attributes=st.text(max_size=60), state=st.text(max_size=300))
+@given(
+    name=st.text(max_size=300) | st.sampled_from(["light.a", "cover.a", "climate.a", "binary_sensor.a", "event.a"]),
+    attributes=st.text(max_size=60) | st.dictionaries(KEYS, VALUES, max_size=4).map(json.dumps),
+    state=st.text(max_size=300) | st.sampled_from(["on", "off", "open", "heat"]),
+)
+@example(name="light.a", attributes='{"brightness": NaN}', state="on")
+@example(name="light.a", attributes='{"brightness": 1e999}', state="on")
+@example(name="light.a", attributes=f'{{"brightness": {10**400}}}', state="on")
 def test_any_state_of_any_entity_is_events_or_a_reason(name, attributes, state):
     entity = Exposed(next(_devices("", "")), "light", BASE)
     for names in (Names({name: entity}, streamed=True), Names({}, streamed=True), Names({}, streamed=False)):

@@ -17,6 +17,7 @@ REASONS = frozenset(
      "excluded device", "no behavior property"}
 )  # fmt: skip
 LONGEST = 64  # characters of a value or a control; more is a text, not what somebody did
+LONGEST_CONTROL = 2 * LONGEST + 1  # a property and its value
 LONGEST_NAME = 128  # characters of a device's id or name
 _BREAKS = frozenset({"Cc", "Zl", "Zp"})  # Unicode categories of control characters and line ends
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they turn the direction of all text around a name

@@ -1,6 +1,7 @@
 """History that already exists, in the forms it comes in: each a reader of pages (edge/importers/past.py)."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -37,7 +38,7 @@ def opened(source: str, wanted: Wanted, settings: Settings, known: list[tuple[st
     form = form_of(source) if wanted.form == "auto" else wanted.form
     if form == "recorder":
         return _recorder(source, wanted, settings, known)
-    path = Path(source).expanduser()
+    path = _path(source)
     if form == "jsonl":
         return Lines(path, jsonl.reading(wanted.zone), form=f"jsonl {wanted.zone}")
     if form == "casas":
@@ -52,12 +53,14 @@ def form_of(source: str) -> str:
     """Tell a source's form by its address or its first bytes; raises SettingsError where nothing fits."""
     if "://" in source:
         return "recorder"
-    path = Path(source).expanduser()
+    path = _path(source)
     if path.is_dir():
         raise SettingsError(f"{path}: is a folder; Home Assistant's recorder is the file home-assistant_v2.db in it")
     head = sample(path)
     if head.startswith(_SQLITE):
         return "recorder"
+    if not head.strip():
+        raise SettingsError(f"{path}: is empty")
     first = next((line for line in head.decode("utf-8", "replace").splitlines() if line.strip()), "")
     if first.lstrip().startswith("{"):
         return "jsonl"
@@ -70,12 +73,20 @@ def form_of(source: str) -> str:
     )
 
 
+def _path(source: str) -> Path:
+    """Return a file's path; a home of nobody's is left as it was typed."""
+    path = Path(source)
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return path
+
+
 def _recorder(source: str, wanted: Wanted, settings: Settings, known: list[tuple[str, str]]) -> Reader:
     try:
         from edge.importers.recorder import Recorder  # noqa: PLC0415 - the one form that needs more than Python
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed: pip install 'sceneshift[history]'") from error
-    path = source if "://" in source else Path(source).expanduser()
+    path = source if "://" in source else _path(source)
     registry = wanted.registry or (beside(path) if isinstance(path, Path) else None)
     bases = [each.options()["base_topic"].strip("/") for each in settings.sources if each.dialect == "zigbee2mqtt"]
     exposed = zigbee(registry, bases) if registry is not None and bases else {}

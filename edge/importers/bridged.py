@@ -34,7 +34,7 @@ def _switched(feature: str, state: str, attributes: Mapping[str, Any]) -> Fields
     name = f"state{behind}" if main in {"light", "switch", "lock"} else feature
     said: Fields = {name: _WORDS[state]} if state in _WORDS else {}
     brightness = attributes.get("brightness")  # of 255 here, of 254 there
-    if isinstance(brightness, int | float):
+    if isinstance(brightness, int | float) and 0 <= brightness <= 255:
         said[f"brightness{behind}"] = round(brightness * 254 / 255)
     return said
 

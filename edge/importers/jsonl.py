@@ -4,7 +4,7 @@ from datetime import tzinfo
 
 from edge.core.errors import MessageError
 from edge.core.events import Event
-from edge.dialects.payloads import LONGEST_NAME, parsed, word
+from edge.dialects.payloads import LONGEST_CONTROL, LONGEST_NAME, parsed, word
 from edge.importers.lines import Read
 from edge.importers.past import Reported, moment
 
@@ -19,6 +19,6 @@ def reading(zone: tzinfo) -> Read:
         time = moment(row.get("t", row.get("time")), zone)
         device = word(row.get("device"), LONGEST_NAME)
         name = word(row.get("name", device), LONGEST_NAME)
-        return Reported(Event(time, device, name, "", word(row.get("control")), momentary=True))
+        return Reported(Event(time, device, name, "", word(row.get("control"), LONGEST_CONTROL), momentary=True))
 
     return read

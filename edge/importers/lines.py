@@ -1,6 +1,7 @@
 """Text files line by line: in bounded memory whatever the file holds, and taken up again where a reading stopped."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +20,11 @@ Read = Callable[[str], Reported | Gone | None]  # None: tells nothing by design;
 
 
 def sample(path: Path) -> bytes:
-    """Return the start of a file; raises SettingsError where it cannot be read, or is no text in UTF-8."""
+    """Return the start of a file; raises SettingsError where it cannot be read twice, or is no text in UTF-8."""
     try:
         with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SettingsError(f"{path}: is a stream, and it is read more than once: save it to a file")
             head = file.read(SAMPLE)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
@@ -54,6 +57,12 @@ class Lines:
 
     def pages(self, position: Any) -> Iterator[Page]:
         """Yield the lines behind a position; from the start where the file was written anew since."""
+        try:
+            yield from self._pages(position)
+        except OSError as error:
+            raise SettingsError(f"{self._path}: cannot be read: {error.strerror}") from error
+
+    def _pages(self, position: Any) -> Iterator[Page]:
         with self._path.open("rb") as file:
             if not self._found(file, position):
                 file.seek(0)

@@ -14,7 +14,7 @@ from edge.core.devices import Device
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
 from edge.dialects import entities
-from edge.dialects.payloads import instant
+from edge.dialects.payloads import instant, parsed
 from edge.dialects.zigbee2mqtt import Zigbee2Mqtt
 from edge.importers.bridged import SETPOINT, sent
 from edge.importers.past import EXCLUDED, MEASURED, REPLAYED, UNHEARD, digest
@@ -115,7 +115,7 @@ class Names:
 def _parsed(text: str) -> Mapping[str, Any]:
     """Return the attributes a text holds, none where it holds none that can be read."""
     try:
-        found = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
+        found = parsed(text)
+    except MessageError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.core.errors import MessageError, SettingsError
 from edge.core.events import Event
 from edge.dialects import entities
-from edge.dialects.payloads import LONGEST_NAME, word
+from edge.dialects.payloads import LONGEST_CONTROL, LONGEST_NAME, word
 from edge.importers.lines import Read, sample
 from edge.importers.past import MEASURED, REPLAYED, Gone, Reported, moment
 
@@ -87,7 +87,8 @@ def reading(head: Header, zone: tzinfo) -> Read:
         if head.entities:
             return _entity(time, device, cells["control"], name)
         shown = word(name, LONGEST_NAME) if name.strip() else device
-        return Reported(Event(time, device, shown, "", word(cells["control"]), momentary=True))
+        control = word(cells["control"], LONGEST_CONTROL)
+        return Reported(Event(time, device, shown, "", control, momentary=True))
 
     return read
 
