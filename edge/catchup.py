@@ -52,8 +52,9 @@ def catch_up(settings: Settings, store: Store, now: float, on_progress: Progress
     incumbent = calibrator.taken_up(slow.open(slots.load_healthy().name)) if slots.names() else None
     home = gather(store, settings.home.zone, compose.known_dictionary(settings.home.dictionary), scenery.since)
     now = _as_of(store, now)
-    nightly.learned(nightly.marks())
+    marks = nightly.marks()
     outcome = slow.learn(home, scenery.scene, now, incumbent, on_progress)
+    nightly.learned(marks)  # behind it: what is broken off is learned the next time
     model = _taken(outcome, incumbent, calibrator, slots)
     if outcome.model is not None:
         shadow = incumbent.slot if outcome.trial and incumbent else None
@@ -65,10 +66,10 @@ def catch_up(settings: Settings, store: Store, now: float, on_progress: Progress
     return Caught(model.slot, outcome.report, calibrator.progress(model))
 
 
-def has_model(settings: Settings) -> bool:
-    """Tell whether a slot is there."""
-    folder = settings.data.directory / "slots"
-    return folder.is_dir() and bool(Slots(folder).names())
+def unlearned(settings: Settings, store: Store) -> bool:
+    """Tell whether there is something to learn: no model is there, or what is recorded is worth another."""
+    slots = Slots(settings.data.directory / "slots")
+    return not slots.names() or Nightly(store, store, settings.home.zone, settings.learn.hour).worth()
 
 
 def crowded(pairs: Iterable[tuple[str, str]]) -> list[str]:

@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from edge.agent import Agent
-from edge.catchup import MOST_CONTROLS, MOST_DEVICES, crowded
+from edge.catchup import MOST_CONTROLS, MOST_DEVICES, catch_up, crowded
 from edge.core.vocabulary import Vocabulary
 from edge.lock import alone
 from edge.settings import load
@@ -71,6 +71,28 @@ def test_a_year_is_learned_at_once_and_the_agent_alerts_from_its_first_minute(se
     more = told(source, settings)
     assert "1 behaviors are new" in more.stdout
     assert "0002" in more.stdout or "no new model" in more.stdout, "through the gate as any other"
+
+
+def test_learning_that_was_broken_off_is_taken_up_by_the_same_command(settings, tmp_path):
+    source = history(tmp_path / "a.jsonl", 60)
+    rows = source.read_text().splitlines(keepends=True)
+    source.write_text("".join(rows[: len(rows) // 2]))
+    assert "it scores from the first minute" in told(source, settings).stdout
+    source.write_text("".join(rows))
+    assert told(source, settings, "--no-learn").returncode == 0
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    loaded = load(settings)
+    store = Store.open(loaded.data.directory)
+    with pytest.raises(KeyboardInterrupt):
+        catch_up(loaded, store, time.time(), stopped)
+    store.close()
+    again = told(source, settings)
+    assert "nothing to learn" not in again.stdout
+    assert "0002" in again.stdout or "no new model" in again.stdout
+    assert "nothing to learn" in told(source, settings).stdout
 
 
 def test_of_too_few_days_it_says_what_is_still_needed(settings, tmp_path):

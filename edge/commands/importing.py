@@ -88,7 +88,7 @@ def bring(  # noqa: PLR0917 - a command's options are its arguments
 def _run(source: str, wanted: Any, settings: "Settings", rules: Any, *, learn: bool, dry_run: bool) -> None:
     import time  # noqa: PLC0415
 
-    from edge.catchup import has_model  # noqa: PLC0415
+    from edge.catchup import unlearned  # noqa: PLC0415
     from edge.importers import opened  # noqa: PLC0415
     from edge.importing import Importing  # noqa: PLC0415
     from edge.lock import alone  # noqa: PLC0415
@@ -108,7 +108,7 @@ def _run(source: str, wanted: Any, settings: "Settings", rules: Any, *, learn: b
         _tell(tally, wanted.zone, dry_run=False)
         if not learn:
             typer.echo("no model was learned: `sceneshift run` learns its own, or leave --no-learn out")
-        elif tally.new or not has_model(settings):
+        elif tally.new or unlearned(settings, store):
             with alone(directory):
                 _learn(settings, store, now)
         else:
