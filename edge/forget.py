@@ -21,6 +21,7 @@ from edge.database import Database, migrations
 from edge.history import RECENT
 from edge.importing import IMPORTS
 from edge.renumber import renumber
+from edge.restore import SCRATCH
 from edge.slots import Slots
 from edge.store import FILE, recorded
 
@@ -214,8 +215,8 @@ class Forgetting:
 
 def forget_all(directory: Path) -> list[str]:
     """Delete all that was lived and learned; return the names of files in the directory that are no part of it."""
-    for name in ("states", "slots"):
-        shutil.rmtree(directory / name, ignore_errors=True)
+    for folder in (directory / "states", directory / "slots", *directory.glob(f"{SCRATCH}*")):
+        shutil.rmtree(folder, ignore_errors=True)
     for name in (f"{FILE}-wal", f"{FILE}-shm", FILE):
         (directory / name).unlink(missing_ok=True)
     left = [name for name in ("states", "slots", FILE) if (directory / name).exists()]
@@ -231,7 +232,7 @@ def searched(directory: Path, forms: tuple[bytes, ...]) -> list[Path]:
         content = path.read_bytes()
         if any(form in content for form in forms):
             raise StoreError(
-                f"{path} still holds what was to be forgotten: a copy, or another's file? delete it by hand"
+                f"it is forgotten, but {path} still holds it: a copy, or another's file? delete that by hand"
             )
     return files
 

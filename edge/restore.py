@@ -24,7 +24,7 @@ from edge.store import FILE
 
 MOST = 1 << 20  # bytes a manifest may have
 BEFORE = "before-"
-_SCRATCH = ".restoring-"
+SCRATCH = ".restoring-"  # and what a restoring that was killed leaves, until the next
 _GET = "the backup is not whole: copy it anew, or take another"
 
 
@@ -38,9 +38,9 @@ def restore(backup: Path, directory: Path, now: float, *, replace: bool = False)
     if lived and not replace:
         raise StoreError(f"{directory} holds a record already: --replace sets it aside and restores")
     try:
-        for broken_off in directory.glob(f"{_SCRATCH}*"):
+        for broken_off in directory.glob(f"{SCRATCH}*"):
             shutil.rmtree(broken_off)
-        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=directory) as scratch:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=directory) as scratch:
             manifest = unpacked(backup, Path(scratch))
             aside = directory / f"{BEFORE}{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}" if lived else None
             if aside is not None:

@@ -73,7 +73,7 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
         if everything:
             _sure(f"all that was lived and learned in {directory}", yes=yes)
             left = forget_all(directory)
-            typer.echo(f"{directory} is empty" + (f", but for {', '.join(left)}: not ours to delete" if left else ""))
+            typer.echo(f"{directory} is empty" + (f", but for {', '.join(left)}: delete that by hand" if left else ""))
             return
         forgetting = Forgetting(directory, device=device, before=day)
         try:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from edge.core.devices import Device
+from edge.core.prompts import clean
 from edge.core.scenes import GONE, Scene
 
 
@@ -13,11 +14,12 @@ class Mentions:
     """Finds the ids and names of devices, as whole words, in whatever form they were kept."""
 
     def __init__(self, devices: Iterable[Device], others: Collection[Device] = ()) -> None:
-        """Look for `devices`; a name that one of the `others` bears, too, is no sign of them."""
+        """Look for `devices`, also as sentences name them; a name that one of the `others` bears is no sign of them."""
         borne = {name for device in others for name in (device.id, device.name)}
         found = {name for device in devices for name in (device.id, device.name)} - borne
         self.words = sorted(word for word in found if word.strip())
-        told = {form for word in self.words for form in (word, _in_scene(word))}
+        cleaned = {clean(word) for word in self.words} - {clean(word) for word in borne} - {clean("")} - borne
+        told = {form for word in self.words for form in (word, _in_scene(word))} | cleaned
         longest = sorted(told, key=lambda form: (-len(form), form))
         self._any = re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest)) if told else None
 
