@@ -168,6 +168,8 @@ def replay(settings: Settings, scratch: Scratch, slot: str = "", tell: Callable[
 def _incumbent(settings: Settings, scratch: Scratch, watch: Watch, slot: str) -> tuple[Incumbent, float]:
     """Have a slot score, within the limits it has now; return when it learned, too."""
     slots = Slots(settings.data.directory / "slots")
+    if not slots.names():
+        raise SettingsError("no model was learned yet: `sceneshift run` learns one, `sceneshift import` at once")
     incumbent = Incumbent(watch, scratch, slots)
     incumbent.slow = compose.slow_loop(settings, slots, threading.Event())
     model = incumbent.slow.open(slot or slots.load_healthy().name)

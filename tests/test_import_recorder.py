@@ -1,5 +1,6 @@
 """Home Assistant's recorder into the record: every generation of its schema, while it is written, as it is lived."""
 
+import re
 import sqlite3
 import threading
 import time
@@ -216,6 +217,12 @@ def test_a_database_of_something_else_and_a_broken_one_are_said_to_be_so(store, 
         with pytest.raises(SettingsError, match=r"cut\.db"):
             bring(tmp_path / "cut.db", store)
     assert store.count() == 0
+    folder = tmp_path / "a b%20c"
+    folder.mkdir()
+    (folder / "text.db").write_text("no database")
+    for name, said in (("text.db", "not a database"), ("absent.db", "No such file")):
+        with pytest.raises(SettingsError, match=f"^{re.escape(str(folder / name))}: .*{said}"):
+            opened(str(folder / name), Wanted(UTC, "recorder"), STREAM, [])
 
 
 def test_rows_that_make_no_sense_are_counted(store, tmp_path):

@@ -140,6 +140,10 @@ def test_what_cannot_be_replayed_is_said(learned, tmp_path):
         replayed(learned, write(tmp_path / "x.jsonl", [Behavior(time.time() + 40 * DAY, "lamp1", "state ON")]))
     with pytest.raises(ArtifactError, match="9999"):
         replayed(learned, write(tmp_path / "x.jsonl", later()), "9999-nowhere")
+    Store.open(tmp_path / "data").close()
+    unlearned = Settings(data=Data(directory=tmp_path / "data"))
+    with pytest.raises(SettingsError, match="sceneshift import"):
+        replayed(unlearned, write(tmp_path / "x.jsonl", later()))
 
 
 def test_the_command_prints_the_alerts_and_the_weeks(learned):

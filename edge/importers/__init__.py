@@ -87,6 +87,8 @@ def _recorder(source: str, wanted: Wanted, settings: Settings, known: list[tuple
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed: pip install 'sceneshift[history]'") from error
     path = source if "://" in source else _path(source)
+    if isinstance(path, Path):
+        sample(path)  # whether it can be read at all is said in our words
     registry = wanted.registry or (beside(path) if isinstance(path, Path) else None)
     bases = [each.options()["base_topic"].strip("/") for each in settings.sources if each.dialect == "zigbee2mqtt"]
     exposed = zigbee(registry, bases) if registry is not None and bases else {}

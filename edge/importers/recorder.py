@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -168,6 +168,8 @@ class Recorder:
 
     @cached_property
     def _where(self) -> str:
+        if self._url.get_backend_name() == "sqlite":
+            return unquote(str(self._url.database)).removeprefix("file:")
         return self._url.render_as_string(hide_password=True)
 
     def _told(self, error: SQLAlchemyError) -> SettingsError:
