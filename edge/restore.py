@@ -34,7 +34,8 @@ def restore(backup: Path, directory: Path, now: float, *, replace: bool = False)
     Returns what was in it, and where what was there before is now. Raises StoreError: where the backup is not whole or
     of a newer version, or where there is a record already and it is not to be replaced; then nothing was touched.
     """
-    lived = (directory / FILE).exists() or (directory / "slots").exists()
+    slots = directory / "slots"
+    lived = (directory / FILE).exists() or (slots.is_dir() and any(slots.iterdir()))
     if lived and not replace:
         raise StoreError(f"{directory} holds a record already: --replace sets it aside and restores")
     try:

@@ -15,7 +15,6 @@ from edge.dialects.statestream import Statestream
 from edge.dialects.zigbee2mqtt import Zigbee2Mqtt
 from edge.importers import Wanted, opened
 from edge.importers.naming import Names
-from edge.importers.past import Gone
 from edge.importers.registry import Exposed, beside, zigbee
 from edge.importing import Importing, Rules
 from edge.settings import Settings
@@ -274,4 +273,3 @@ def test_any_state_of_any_entity_is_events_or_a_reason(name, attributes, state):
         except MessageError:
             continue
         assert all(event.device and event.value and event.live for event in events)
-    assert Gone() != Gone(name) or not name

@@ -125,6 +125,7 @@ def _bar() -> Iterator["Tell"]:
     with Progress(TextColumn("reading"), BarColumn(), share, counted, TimeRemainingColumn()) as bars:
         task = bars.add_task("reading", total=1.0, rows=0, days=0.0)
         yield lambda tally, done: bars.update(task, completed=done, rows=tally.rows, days=tally.days)
+        bars.update(task, completed=1.0)  # also where there was nothing left to read
 
 
 def _tell(tally: "Tally", zone: tzinfo, *, dry_run: bool) -> None:

@@ -81,10 +81,14 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
             files = forgetting.do(keep_models=keep_models)
         finally:
             forgetting.close()
+        _forgotten(files if forgetting.found.forms else 0, device, keep_models=keep_models)
         if learn and forgetting.found.slots and not keep_models:
             _learn_anew(loaded)
-    found = forgetting.found
-    if files and found.forms:
+
+
+def _forgotten(files: int, device: str, *, keep_models: bool) -> None:
+    """Say what was forgotten, and where it still is; `files`: how many were searched for its names."""
+    if files:
         typer.echo(f"Forgotten; no byte of {files} files names it.")
     else:
         typer.echo("Forgotten; models that were kept still hold what they learned." if keep_models else "Forgotten.")
