@@ -63,7 +63,7 @@ class Forgetting:
     """Forgets some of a data directory that nobody else holds (edge/lock.py)."""
 
     def __init__(self, directory: Path, *, device: str = "", before: float = float("-inf")) -> None:
-        """Find devices by a glob over id and name, and what is older than `before` (seconds since the epoch).
+        """Find devices by id or name, else by a glob of them, and what is older than `before` (seconds, epoch).
 
         Raises StoreError where nothing was recorded, SettingsError where no device fits.
         """
@@ -94,7 +94,8 @@ class Forgetting:
 
     def _find(self, device: str) -> Found:
         rows = [Device(*row) for row in self._database.rows("SELECT id, name, kind FROM devices ORDER BY id")]
-        devices = tuple(each for each in rows if device and fits([device], each))
+        named = [each for each in rows if device and device in {each.id, each.name}]
+        devices = tuple(named or (each for each in rows if device and fits([device], each)))
         if device and not devices:
             self._database.erase()  # the rest of what was broken off
             raise SettingsError(f"no device that was recorded is called {device!r:.80}: names and ids, or a glob")

@@ -148,6 +148,17 @@ def test_a_device_is_in_no_byte_of_any_file_afterwards(home, glob):
     check.close()
 
 
+def test_a_name_is_itself_before_it_is_a_glob(home):
+    store = Store.open(home)
+    named = [Device("d1", "Lamp [left]", "light"), Device("d2", "Lamp *", "light"), Device("d3", "Lamp l", "light")]
+    store.remember(named)
+    store.close()
+    for device, wanted in (("Lamp [left]", named[:1]), ("Lamp *", named[1:2]), ("Lamp [lr]", named[2:])):
+        forgetting = Forgetting(home, device=device)
+        assert list(forgetting.found.devices) == wanted
+        forgetting.close()
+
+
 def test_what_is_of_others_stays(home):
     store = Store.open(home, read_only=True)
     was = {each.id: each for each in store.alerts()}

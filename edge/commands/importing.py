@@ -1,10 +1,12 @@
 """The command that takes in history that already exists, and learns from it at once."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, tzinfo
 from enum import Enum
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,7 +158,7 @@ def _learn(settings: "Settings", store: Any, now: float) -> None:
 
     recent = [each for _, each in store.behaviors_with_ids(after=anchor(store.count()))]
     if left := crowded((each.device, each.control) for each in recent):
-        names = ", ".join(f'"{device}"' for device in left)
+        names = ", ".join(json.dumps(escape(device), ensure_ascii=False) for device in left)
         typer.echo(
             f"a model names {MOST_DEVICES} devices and {MOST_CONTROLS} controls at most, this home has more: no model "
             f"was learned. The least used are left out by\n  exclude = [{names}]\nin the source of the settings; then "
