@@ -217,6 +217,8 @@ def test_nothing_lived_tells_nothing():
     assert routines([], PARIS, LIGHT) == ()
     assert routines([Behavior(at(0, 7), "kettle", "state ON")], PARIS, LIGHT) == ()
     assert routines([Behavior(at(0, 7), "kettle", "state ON")] * 50, PARIS, LIGHT) == ()
+    wordless = [Behavior(at(day, 7), "kettle", control) for day in range(9) for control in ("", "pressed")]
+    assert len(routines(wordless, PARIS, LIGHT)) <= 2
 
 
 def test_on_and_off_are_told_as_one_span():

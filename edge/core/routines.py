@@ -116,7 +116,7 @@ class _Search:
         self._undone = {
             row: number[device, part, UNDONE[word]]
             for (device, part, word), row in number.items()
-            if (device, part, UNDONE.get(word, "")) in number
+            if word in UNDONE and (device, part, UNDONE[word]) in number
         }
 
     def timed(self) -> list[_Found]:
