@@ -14,7 +14,7 @@ from edge.core.quiet import REASONS, parse_minutes
 from edge.core.verdicts import TOLD, Alert
 from edge.report import ask
 from edge.settings import Settings
-from edge.store import Store
+from edge.store import Store, recorded
 
 PATIENCE = 5.0  # seconds an agent is waited for
 WIDTH = 40  # characters of the longest bar
@@ -96,6 +96,7 @@ def feedback(settings: Settings, number: int, said: str) -> dict[str, Any] | Non
     """Tell the running agent what a person says of an alert; where none answers, write it to disk and return None."""
     answer = ask(settings.broker, "feedback", {"alert": number, "verdict": said}, PATIENCE)
     if answer is None:
+        recorded(settings.data.directory)
         store = Store.open(settings.data.directory)
         try:
             if not store.mark_alert(number, said):

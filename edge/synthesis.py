@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.core import prompts
 from edge.core.admission import Admission
-from edge.core.compress import Kept, compress
+from edge.core.compress import Kept, compress, importance_of
 from edge.core.dictionary import Dictionary
 from edge.core.errors import GenerationError, MessageError
 from edge.core.filters import Sieve, impossible, mended, sift, transitions
@@ -146,7 +146,8 @@ def synthesize(
     Raises GenerationError where the model gives nothing.
     """
     target = target.named(home.dictionary)
-    shown = compress(home.sequences, incumbent.scores(home.sequences), BUDGET)
+    importance = importance_of(home.sequences, incumbent.surprise(home.sequences))
+    shown = compress(home.sequences, importance, BUDGET)
     drawn = proposals(shown, home.dictionary, (source, target), count, seed)
     if not drawn:
         raise GenerationError(f"the scene {target} leaves nothing of what was lived to write from")

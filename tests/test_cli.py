@@ -64,6 +64,7 @@ def test_status_and_export_tell_what_is_stored(settings, tmp_path):
     assert "malformed 1" in sceneshift("status", "--settings", settings).stdout
     out = tmp_path / "behaviors.jsonl"
     assert sceneshift("export", "--settings", settings, "--out", out).returncode == 0
+    assert out.stat().st_mode & 0o777 == 0o600  # what a home did is its owner's alone
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert rows == [{"t": 1.75e9 + n, "device": "lamp", "control": f"press {n}"} for n in range(5)]
 

@@ -96,6 +96,13 @@ def test_a_mute_without_a_time_asks_for_one_all_the_same(home):
     assert (done.returncode, "no agent answers" in done.stderr) == (1, True)
 
 
+def test_what_is_said_of_an_alert_makes_no_record_where_there_is_none(home):
+    (home / "sceneshift.db").unlink()
+    done = run(home, "feedback", "1", "fine")
+    assert (done.returncode, "nothing has been recorded" in done.stderr) == (1, True)
+    assert not (home / "sceneshift.db").exists()
+
+
 def test_an_export_that_cannot_be_written_is_said_and_the_record_is_never_its_place(home):
     before = behaviors(home)
     for out, said in (("/dev/full", "No space left"), (home / "sceneshift.db", "the record itself")):

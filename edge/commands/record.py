@@ -102,12 +102,13 @@ def _replayed(source: str, settings: Any, slot: str) -> Any:
 
 @contextmanager
 def _written(path: Path, record: Path) -> Iterator[IO[str]]:
-    """Yield a file to write, which is not the record itself; raises SettingsError, also where the disk is full."""
+    """Yield a file to write, a new one for its owner alone; raises SettingsError, also for the record itself."""
     from edge.core.errors import SettingsError  # noqa: PLC0415
 
     if path.resolve() == record.resolve():
         raise SettingsError(f"{path} is the record itself: name another file")
     try:
+        path.touch(mode=0o600)
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
     except OSError as error:
