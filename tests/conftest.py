@@ -90,3 +90,9 @@ def shipped_llm():
     from edge import compose
 
     return compose.language_model()
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out what runs beside other programs: it is asked for by its path (`make interop`), never `make test`'s."""
+    asked = any("interop" in arg for arg in config.args)
+    return True if collection_path.name == "interop" and not asked else None

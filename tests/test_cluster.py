@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from conftest import free_port, listens
 from typer.testing import CliRunner
 
 from edge.core.errors import RetrainError, SettingsError
 from tests import pieces
+from tests.conftest import free_port, listens
 from trainer.cli import app
 from trainer.cluster import HERE, Kept, Where, code, run
 from trainer.evaluate import alarms

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from conftest import Mosquitto, free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.core.events import Message
@@ -19,6 +18,7 @@ from edge.mqtt import Session
 from edge.requests import Requests
 from edge.sections import Broker
 from edge.settings import Settings, load
+from tests.conftest import Mosquitto, free_port
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware_configs"

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from conftest import Mosquitto, free_port
 
 from edge import doctor
 from edge.mqtt import Session
 from edge.settings import Settings
+from tests.conftest import Mosquitto, free_port
 
 
 def settings_with(folder: Path, url: str, **sections: object) -> Settings:

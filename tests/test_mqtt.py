@@ -9,7 +9,6 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from conftest import Mosquitto, free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.core.behaviors import Behavior, Entry
@@ -17,6 +16,7 @@ from edge.core.events import MAX_PAYLOAD, Event, Message
 from edge.mqtt import Session
 from edge.sections import Broker
 from edge.store import Store
+from tests.conftest import Mosquitto, free_port
 
 
 @contextmanager
