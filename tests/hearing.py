@@ -34,6 +34,9 @@ class Fixed:
     def scores(self, sequences):
         return np.array([max(self.newest(each[: n + 1]).surprise[0] for n in range(len(each))) for each in sequences])
 
+    def surprise(self, sequences):
+        return [np.array([self.newest(each[: n + 1]).surprise for n in range(len(each))]) for each in sequences]
+
     def predict(self, sequence, k=10):
         return [(homes.PAIRS[0], 0.9)]
 
