@@ -172,7 +172,9 @@ def test_interrupted_it_says_that_it_goes_on(settings, tmp_path):
     rows = [{"t": 1.6e9 + 100 * n, "device": f"d{n % 9}", "control": "on"} for n in range(count)]
     source = written(tmp_path / "a.jsonl", rows)
     command = [sys.executable, "-m", "edge", "import", str(source), "--settings", str(settings), "--no-learn"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs behind it ignore this
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     while running.poll() is None and not stored(tmp_path / "data"):
         time.sleep(0.005)
     running.send_signal(signal.SIGINT)
