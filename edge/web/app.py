@@ -126,14 +126,24 @@ class Application:
         status = error.status_code if isinstance(error, HTTPException) else 500
         return self._told(request, status, "missing" if status == 404 else "refused")
 
-    async def _done(self, request: Request) -> Response:
-        """Do what a form asks; then show the page it was on."""
+    async def _sent(self, request: Request) -> dict[str, str] | Response:
+        """Return the fields of a form that was ours, or what is answered to one that was not."""
         try:
             fields = await asking.form(request.stream())
-            if not self._access.marked(request.state.session, fields.pop("mark", "")):
-                return self._told(request, 403, "stale")
-            back = asking.way_back(fields.pop("back", "/"))
-            what = str(request.path_params["what"])
+        except SettingsError as error:
+            return self._told(request, 400, "failed", str(error))
+        if not self._access.marked(request.state.session, fields.pop("mark", "")):
+            return self._told(request, 403, "stale")
+        return fields
+
+    async def _done(self, request: Request) -> Response:
+        """Do what a form asks; then show the page it was on."""
+        fields = await self._sent(request)
+        if isinstance(fields, Response):
+            return fields
+        back = asking.way_back(fields.pop("back", "/"))
+        what = str(request.path_params["what"])
+        try:
             answer = await asking.ask(self._agent, what, fields)
         except SettingsError as error:
             return self._told(request, 400, "failed", str(error))
@@ -161,12 +171,9 @@ class Application:
 
     async def _leave(self, request: Request) -> Response:
         """End a session: its browser forgets it."""
-        try:
-            fields = await asking.form(request.stream())
-        except SettingsError as error:
-            return self._told(request, 400, "failed", str(error))
-        if not self._access.marked(request.state.session, fields.get("mark", "")):
-            return self._told(request, 403, "stale")
+        fields = await self._sent(request)
+        if isinstance(fields, Response):
+            return fields
         return self._in(request, self._access.begin(self._clock(), known=False), "/login")
 
     def _in(self, request: Request, session: Session, path: str) -> Response:
@@ -179,12 +186,9 @@ class Application:
     async def _enter(self, request: Request) -> Response:
         """Take a token: a session begins that may come in."""
         now, address = self._clock(), request.client.host if request.client else ""
-        try:
-            fields = await asking.form(request.stream())
-        except SettingsError as error:
-            return self._told(request, 400, "failed", str(error))
-        if not self._access.marked(request.state.session, fields.get("mark", "")):
-            return self._told(request, 403, "stale")
+        fields = await self._sent(request)
+        if isinstance(fields, Response):
+            return fields
         if self._access.wait(address, now):
             answer = self._asked(request, 429, "wait")
             answer.headers["Retry-After"] = "60"
