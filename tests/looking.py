@@ -1,5 +1,6 @@
 """A home to look at for tests of the page: a real store and real slots, the real server, an agent that only answers."""
 
+import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from tests import homes
 from tests.conftest import free_port
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+BEGAN = time.monotonic()
 IDLE = {"scene": "winter", "slot": None, "scores": False, "judged": 0, "busy": False, "progress": None, "problem": ""}
 JOB = {"job": "adapt", "scene": "spring", "what": "writing", "done": 3, "of": 200}
 STATES = {
@@ -125,12 +127,17 @@ def settings(directory, **web):
     return Settings(data=Data(directory=directory), web=Web.model_validate({"port": free_port(), **web}))
 
 
+def noon():
+    """What the page's clock shows: TODAY's noon and on from there, for a test may run across midnight."""
+    return TODAY + 12 * 3600 + time.monotonic() - BEGAN
+
+
 @contextmanager
 def looking(directory, snapshot=None, *, answer=None, store=None, file=None, **web):
     """Serve the page of a store; yield the answering agent and a client that has the page's address."""
     told = settings(directory, **web)
     agent = Answering(told, store or Store.open(directory), snapshot, answer)
-    page = serve(agent, told.web, file)
+    page = serve(agent, told.web, file, clock=noon)
     try:
         with httpx.Client(base_url=page.url.replace("0.0.0.0", "127.0.0.1"), timeout=10) as client:
             yield agent, client

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import socket
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +68,10 @@ class Server:
         store.close()
 
 
-def serve(agent: Running, web: Web, file: Path | None = None) -> Server:
+def serve(agent: Running, web: Web, file: Path | None = None, *, clock: Callable[[], float] = time.time) -> Server:
     """Serve the page of an agent; where that cannot be, a warning says why and the agent goes on without it.
 
-    `file`: the settings file, shown on the page. Raises SettingsError for a token that cannot be used.
+    `file`: the settings file, shown on the page; `clock`: seconds since the epoch, what "today" is. Raises SettingsError for a token that cannot be used.
     """
     if not web.enabled:
         return Server("no page: web.enabled is false")
@@ -96,7 +98,7 @@ def serve(agent: Running, web: Web, file: Path | None = None) -> Server:
     except EdgeError as error:
         listening.close()
         return _without(str(error))
-    app = Application(agent, store, Access(token), live, file).routes()
+    app = Application(agent, store, Access(token), live, file, clock=clock).routes()
     config = uvicorn.Config(app, timeout_graceful_shutdown=3, **_QUIET)
     host = f"[{web.address}]" if ":" in web.address else web.address
     url = f"http://{host}:{web.port}"
