@@ -71,7 +71,8 @@ class Server:
 def serve(agent: Running, web: Web, file: Path | None = None, *, clock: Callable[[], float] = time.time) -> Server:
     """Serve the page of an agent; where that cannot be, a warning says why and the agent goes on without it.
 
-    `file`: the settings file, shown on the page; `clock`: seconds since the epoch, what "today" is. Raises SettingsError for a token that cannot be used.
+    `file`: the settings file, shown on the page; `clock`: seconds since the epoch, what "today" is. Raises
+    SettingsError for a token that cannot be used.
     """
     if not web.enabled:
         return Server("no page: web.enabled is false")
