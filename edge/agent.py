@@ -122,7 +122,7 @@ class Agent:
 
     def _take_up(self) -> None:
         """Take up what was lived and told: no alert is repeated, no mute forgotten."""
-        rows = list(self.store.behaviors_with_ids(after=max(0, self.store.count() - MOST)))
+        rows = list(self.store.behaviors_with_ids(after=max(0, self.store.newest() - MOST)))
         told = self.store.alerts(rows[0][1].time, BEGUN) if rows else []
         self.watch.take_up(rows, told, time.time())
 

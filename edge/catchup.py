@@ -98,5 +98,5 @@ def _taken(outcome: Outcome, incumbent: Model | None, calibrator: Calibrator, sl
 
 def _as_of(store: Store, now: float) -> float:
     """Return the home's now: the newest behavior's time where that lies long back."""
-    newest = max((each.time for _, each in store.behaviors_with_ids(after=max(0, store.count() - 1))), default=now)
+    newest = max((each.time for _, each in store.behaviors_with_ids(after=max(0, store.newest() - 1))), default=now)
     return now if 0 <= now - newest < REPLAYED else newest

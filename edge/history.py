@@ -35,8 +35,8 @@ class Records(Protocol):
         """Return the alerts in some states: the row of the behavior that raised each, and what became of it."""
         ...
 
-    def count(self) -> int:
-        """Return the number of behaviors."""
+    def newest(self) -> int:
+        """Return the row of the newest behavior."""
         ...
 
     def devices(self) -> list[Device]:
@@ -58,7 +58,7 @@ def gather(records: Records, zone: tzinfo, known: Dictionary, turned: float = fl
     `turned`: since when the home is in its scene (seconds since the epoch). What was unusual is no training data unless
     it is admitted: score and learn are two verbs.
     """
-    rows = _in_time(records.behaviors_with_ids(after=anchor(records.count())))
+    rows = _in_time(records.behaviors_with_ids(after=anchor(records.newest())))
     behaviors = [behavior for _, behavior in rows]
     described = {device.id: device for device in (*records.devices(), *known.devices.values())}
     lived = [(each.device, each.control) for each in behaviors]
@@ -107,9 +107,9 @@ def admitted(records: Records, rows: Items[tuple[int, Behavior]], zone: tzinfo, 
     return admit(found, zone, dictionary.kind)
 
 
-def anchor(count: int) -> int:
-    """Return the row after which the record is looked at, of `count` rows: it moves seldom, a STRIDE at a time."""
-    return -(-max(0, count - RECENT) // STRIDE) * STRIDE
+def anchor(newest: int) -> int:
+    """Return the row after which the record is looked at, up to the `newest`: it moves seldom, a STRIDE at a time."""
+    return -(-max(0, newest - RECENT) // STRIDE) * STRIDE
 
 
 def _in_time(rows: Iterable[tuple[int, Behavior]]) -> list[tuple[int, Behavior]]:

@@ -65,7 +65,7 @@ def merge(database: Database, behaviors: Iterable[tuple[Behavior, str]], devices
         database.write(_FRESH, ALIKE)
         new = int(database.rows("SELECT count(*) FROM fresh")[0][0])
         if new:
-            first = database.rows(_FIRST)[0][0] or 1 + int(database.rows("SELECT count(*) FROM behaviors")[0][0])
+            first = database.rows(_FIRST)[0][0] or 1 + int(database.rows("SELECT coalesce(max(id), 0) FROM behaviors")[0][0])
             renumber(database, first, _WHOLE, first)
         database.run(_AFTER)
     database.settle()

@@ -14,8 +14,8 @@ _NIGHT, _LEARNED, _DRIFT = "night", "learned", "drift"  # facts
 class Counts(Protocol):
     """What of the store is counted here (edge/store.py)."""
 
-    def count(self) -> int:
-        """Return the number of behaviors."""
+    def newest(self) -> int:
+        """Return the row of the newest behavior."""
         ...
 
     def alert_states(self) -> dict[str, int]:
@@ -60,7 +60,7 @@ class Nightly:
     def marks(self) -> dict[str, Any]:
         """Return what tells whether there is something new."""
         states = self._counts.alert_states()
-        return {"behaviors": self._counts.count(), "said": [states.get("fine", 0), states.get("wrong", 0)]}
+        return {"behaviors": self._counts.newest(), "said": [states.get("fine", 0), states.get("wrong", 0)]}
 
     def learned(self, marks: dict[str, Any]) -> None:
         """Keep what was learned from, whether the gate took it or not."""

@@ -56,7 +56,7 @@ def _scene(store: Store, settings: Settings) -> dict[str, Any]:
 def _recorded(store: Store, settings: Settings) -> dict[str, Any]:
     """Say how much was lived, and learned of it."""
     count, began, done = store.count(), store.began(), store.adaptations()
-    newest = max((each.time for _, each in store.behaviors_with_ids(after=count - 1)), default=None)
+    newest = max((each.time for _, each in store.behaviors_with_ids(after=store.newest() - 1)), default=None)
     return {
         "behaviors": count,
         "first_behavior": None if began is None else _local(began, settings),

@@ -113,6 +113,10 @@ class Store:
         """Return the number of behaviors."""
         return int(self._database.rows("SELECT count(*) FROM behaviors")[0][0])
 
+    def newest(self) -> int:
+        """Return the row of the newest behavior, 0 before it: rows count on, whatever of the past has left."""
+        return int(self._database.rows("SELECT coalesce(max(id), 0) FROM behaviors")[0][0])
+
     def counters(self) -> dict[str, int]:
         """Return how many messages were set aside, by reason."""
         written = Counter({row[0]: row[1] for row in self._database.rows("SELECT reason, n FROM counters")})

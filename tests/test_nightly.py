@@ -40,7 +40,7 @@ class Notes:
     def set_fact(self, key, value):
         self.facts[key] = value
 
-    def count(self):
+    def newest(self):
         return self.behaviors
 
     def alert_states(self):

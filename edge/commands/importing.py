@@ -156,7 +156,7 @@ def _learn(settings: "Settings", store: Any, now: float) -> None:
     from edge.demo.show import progress  # noqa: PLC0415
     from edge.history import anchor  # noqa: PLC0415
 
-    recent = [each for _, each in store.behaviors_with_ids(after=anchor(store.count()))]
+    recent = [each for _, each in store.behaviors_with_ids(after=anchor(store.newest()))]
     if left := crowded((each.device, each.control) for each in recent):
         names = ", ".join(json.dumps(escape(device), ensure_ascii=False) for device in left)
         typer.echo(

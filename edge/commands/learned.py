@@ -31,7 +31,7 @@ def routines(
     store = Store.open(loaded.data.directory, read_only=True)
     try:
         devices = {each.id: known.get(each.id, each) for each in store.devices()}
-        recent = store.behaviors_with_ids(after=max(0, store.count() - MOST))
+        recent = store.behaviors_with_ids(after=max(0, store.newest() - MOST))
         kinds = {each.id: each.kind for each in devices.values()}
         told = found.routines(
             (behavior for _, behavior in recent), loaded.home.zone, lambda each: kinds.get(each, "other")

@@ -62,7 +62,7 @@ class Profiles:
         """Return the profile of a visit's home."""
         with self._lock:
             at, count, found = self._made.get(visit.store, (0.0, -1, None))
-            now = visit.store.count()
+            now = visit.store.newest()
             if found is None or (now != count and not 0 <= visit.wall - at < FRESH):
                 kinds = {device.id: device.kind for device in visit.devices()}
                 found = profile(visit.store.behaviors(), visit.zone, lambda device: kinds.get(device, "other"))

@@ -55,7 +55,7 @@ def of(visit: Visit) -> Situation:
 
 def home_now(store: Store, wall: float) -> float:
     """Return the home's now: the clock's, or the newest behavior's where a replay lives in another time."""
-    newest = list(store.behaviors_with_ids(after=max(0, store.count() - 1)))
+    newest = list(store.behaviors_with_ids(after=max(0, store.newest() - 1)))
     return newest[-1][1].time if newest and wall - newest[-1][1].time > REPLAYED else wall
 
 
