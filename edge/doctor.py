@@ -15,7 +15,7 @@ from edge.catalog import Models
 from edge.core.errors import ArtifactError
 from edge.core.events import CLOCK_SET
 from edge.mqtt import Session
-from edge.sections import Web
+from edge.sections import Web, local
 from edge.settings import Settings
 from edge.slots import verify_model
 
@@ -59,8 +59,8 @@ def broker(settings: Settings, wait: float) -> Check:
     reached = session.wait(wait)
     detail = f"{settings.broker.url}, MQTT {session.version}" if reached else session.problem
     session.close()
-    local = settings.broker.host in {"127.0.0.1", "localhost", "::1"}
-    mend = "sudo apt-get install mosquitto && sudo systemctl start mosquitto" if local else "edit [broker]"
+    near = local(settings.broker.host)
+    mend = "sudo apt-get install mosquitto && sudo systemctl start mosquitto" if near else "edit [broker]"
     if "refuses" in detail:
         mend = "edit [broker] user and password_file"
     return Check("broker", reached, detail, "" if reached else mend)

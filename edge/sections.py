@@ -1,16 +1,25 @@
 """The sections of the settings file: what can be set, what each key means and its default."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from edge.core.errors import SettingsError
 from edge.core.scenes import Scene
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+def local(address: str) -> bool:
+    """Tell whether an address is reached from this computer alone; of names only `localhost` is known to be."""
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 class Section(BaseModel):
@@ -35,6 +44,11 @@ class Broker(Section):
     )
     tls_cert: Path | None = Field(default=None, description="our client certificate (PEM)")
     tls_key: Path | None = Field(default=None, description="its private key (PEM)")
+    insecure: bool = Field(
+        default=False,
+        description="true: a broker on another machine may be spoken to without TLS, and without a password or a "
+        "certificate of ours; whoever is on the way reads and forges what the home does",
+    )
     client_id: str = Field(
         default="sceneshift", min_length=1, max_length=64, description="one per agent; names its session"
     )
@@ -52,6 +66,21 @@ class Broker(Section):
             raise ValueError("must hold no user or password; use the keys user and password_file")
         _ = parts.port  # raises ValueError for a port that is none
         return url
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        """Refuse a broker on another machine that anybody on the way could be, or that takes anybody for us."""
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ValueError("tls_key is the key of a certificate: set tls_cert as well")
+        known = self.tls_cert or (self.user and (self.password or self.password_file))
+        if local(self.host) or self.insecure or (self.tls and known):
+            return self
+        wanted = [] if self.tls else ["TLS (url = mqtts://...)"]
+        wanted += [] if known else ["user and password_file (or tls_cert)"]
+        raise ValueError(
+            f"{self.host} is another machine, so it needs {' and '.join(wanted)}; or set insecure = true, and whoever "
+            "is on the way can read and forge what the home does"
+        )
 
     @property
     def host(self) -> str:

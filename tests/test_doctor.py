@@ -40,14 +40,16 @@ def test_a_broker_that_is_there_and_the_agent_undisturbed(broker: Mosquitto, tmp
 
 
 def test_models(tmp_path):
-    missing = settings_with(tmp_path, "mqtt://h", model={"directory": tmp_path}, llm={"file": tmp_path / "none.gguf"})
+    missing = settings_with(
+        tmp_path, "mqtt://[::1]", model={"directory": tmp_path}, llm={"file": tmp_path / "none.gguf"}
+    )
     assert not doctor.model(missing).ok
     assert not doctor.language_model(missing).ok
     (tmp_path / "none.gguf").write_bytes(b"PK\x03\x04")
     assert "not a GGUF" in doctor.language_model(missing).detail
     (tmp_path / "none.gguf").write_bytes(b"GGUF" + bytes(100))
     assert doctor.language_model(missing).ok
-    assert doctor.model(settings_with(tmp_path, "mqtt://h")).ok
+    assert doctor.model(settings_with(tmp_path, "mqtt://[::1]")).ok
 
 
 def test_places_and_secrets(tmp_path, monkeypatch: pytest.MonkeyPatch):

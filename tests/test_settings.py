@@ -70,7 +70,7 @@ def test_an_empty_file_is_all_defaults(write):
 
 
 def test_the_environment_wins(write, monkeypatch):
-    monkeypatch.setenv("SCENESHIFT_BROKER__URL", "mqtt://elsewhere:1999")
+    monkeypatch.setenv("SCENESHIFT_BROKER__URL", "mqtts://elsewhere:1999")
     monkeypatch.setenv("SCENESHIFT_BROKER__PASSWORD", "planted-secret")
     monkeypatch.setenv("SCENESHIFT_MODEL__ALARMS_PER_WEEK", "3")
     settings = load(write('[broker]\nuser = "edge"\npassword_file = "missing"\n[model]\nalarms_per_week = 2\n'))

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from edge import doctor
 from edge.core.errors import SettingsError
 from edge.core.phrases import Phrases
-from edge.sections import Home, Web
+from edge.sections import Home, Web, local
 from edge.settings import Settings
 from edge.store import Store
 from edge.web import today
-from edge.web.access import LASTS, TRIES, WITHIN, Access, local, read_token
+from edge.web.access import LASTS, TRIES, WITHIN, Access, read_token
 from edge.web.asking import way_back
 from edge.web.live import MOST, WAITING, Live, event
 from edge.web.pages import PAGES
@@ -157,7 +157,7 @@ def test_models_tell_slots_figures_and_every_kind_of_change(tmp_path):
 
 def test_settings_tell_every_key_with_its_meaning_and_no_secret(tmp_path):
     told = settings_of(tmp_path, address="127.0.0.1")
-    broker = told.broker.model_validate({"password": "swordfish", "url": "mqtts://broker.home"})
+    broker = told.broker.model_validate({"user": "us", "password": "swordfish", "url": "mqtts://broker.home"})
     told = told.model_copy(update={"broker": broker})
     agent = Answering(told, Store.open(tmp_path), {**IDLE, "mode": "guests", "alarms_per_week": 3.5, "alerts": True})
     page = serve(agent, told.web, tmp_path / "sceneshift.toml")

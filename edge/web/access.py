@@ -5,7 +5,6 @@ the token; without one it ends with the process.
 """
 
 import hmac
-import ipaddress
 import secrets
 from collections import deque
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from edge.core.errors import SettingsError
-from edge.sections import Web
+from edge.sections import Web, local
 
 TOKEN_FILE = "web-token"  # noqa: S105  a file's name in the data directory
 LEAST = 12  # characters of a token: fewer can be guessed
@@ -30,14 +29,6 @@ class Session:
     id: str
     known: bool
     end: int
-
-
-def local(address: str) -> bool:
-    """Tell whether an address is reached from this computer alone."""
-    try:
-        return address == "localhost" or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def token_path(web: Web, directory: Path) -> Path | None:

@@ -14,7 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.web.access import LASTS, Access, Session, local
+from edge.sections import local
+from edge.web.access import LASTS, Access, Session
 from edge.web.strings import say
 
 SUPERVISOR = "172.30.32.2"  # where Home Assistant's ingress asks from
