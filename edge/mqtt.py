@@ -7,7 +7,6 @@ dropped: the broker sends that message again, marked as a duplicate.
 import logging
 import queue
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge import tls
 from edge.core.events import MAX_PAYLOAD, Message
 from edge.sections import Broker
 
@@ -40,8 +40,12 @@ class Session:
     """One persistent MQTT session: v5 where the broker speaks it, else 3.1.1."""
 
     def __init__(self, broker: Broker, *, lasting: bool = True, first_wait: float = 1.0) -> None:
-        """Take the address; `lasting` False leaves no session and no word of availability behind."""
+        """Take the address; `lasting` False leaves no session and no word of availability behind.
+
+        Raises SettingsError where a certificate that is named cannot be used.
+        """
         self._broker = broker
+        self._tls = tls.context(broker) if broker.tls else None
         self._lasting = lasting
         self._first_wait = first_wait  # seconds before the first new attempt; doubled at each
         self.availability_topic = f"{broker.prefix}/availability"
@@ -148,9 +152,8 @@ class Session:
         )
         if broker.user is not None:
             client.username_pw_set(broker.user, broker.secret())
-        if broker.tls:
-            ca, cert, key = (str(path) if path else None for path in (broker.tls_ca, broker.tls_cert, broker.tls_key))
-            client.tls_set(ca, cert, key, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         if self._lasting:
             client.will_set(self.availability_topic, "offline", 1, retain=True)
         client.max_queued_messages_set(CAPACITY)
@@ -175,6 +178,8 @@ class Session:
         v5 = self._protocol == MQTTProtocolVersion.MQTTv5
         self._protocol = MQTTProtocolVersion.MQTTv311 if v5 else MQTTProtocolVersion.MQTTv5
         self._silent = 0
+        if not v5 and "refuses" not in self.problem:  # it answered neither
+            self._say(f"{self._broker.host}:{self._broker.port} ends the connection{tls.hint(self._broker)}")
         log.info("the broker does not answer; trying MQTT %s", self.version)
         with self._lock:
             if self._closing:
@@ -230,8 +235,7 @@ class Session:
 
     def _on_connect_fail(self, _: paho.Client, __: Any) -> None:
         error = sys.exc_info()[1]  # paho calls this where it has caught the error, and does not pass it on
-        why = error.strerror or str(error) if isinstance(error, OSError) else "failed"
-        self._say(f"no connection to {self._broker.host}:{self._broker.port}: {why}")
+        self._say(f"no connection to {self._broker.host}:{self._broker.port}: {tls.told(error, self._broker)}")
 
     def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         self._answered()
