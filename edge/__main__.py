@@ -4,12 +4,14 @@ import logging
 import sys
 
 from edge.core.errors import EdgeError, SettingsError
+from edge.secrecy import withdraw
 
 
 def main() -> int:
     """Run a command; settings that cannot be used end with 2, other expected errors with 1."""
     from edge.cli import app  # noqa: PLC0415 - what an import costs or breaks is told like any other error
 
+    withdraw()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()

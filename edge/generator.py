@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import IO, Any
 
 from edge.core.errors import GenerationError
 from edge.core.prompts import Prompt, Replies
+from edge.secrecy import spared
 
 Progress = Callable[[int, int], None]  # (done, of how many)
 
@@ -121,7 +121,7 @@ class Generator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **PATIENT},
+            env={**spared(), **PATIENT},
             text=True,
         ) as child:
             self._child = child

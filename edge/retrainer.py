@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 import edge
 from edge.core.errors import RetrainError
 from edge.core.sequences import FIELDS, LENGTH
+from edge.secrecy import spared
 
 BATCH, RATE = 64, 2e-3
 MOST_STEPS = 8000  # about 70 s on two desktop cores
@@ -158,7 +159,7 @@ def _child(directory: Path, stderr: Any) -> "subprocess.Popen[bytes]":
         stderr=stderr,
         cwd=directory,
         # Arenas and BLAS threads reserve address space by the hundred MB; neither is used here.
-        env={**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"},
+        env={**spared(), "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"},
     )
 
 

@@ -11,12 +11,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge.core.errors import SettingsError
+from edge.secrecy import PREFIX
 from edge.sections import Adapt, Alerts, Broker, Data, Home, HomeAssistant, Learn, Llm, Model, Section, Web
 from edge.sources import DIALECTS, SOURCES, Source, Zigbee2MqttSource
 
 __all__ = ["Settings", "load", "settings_table"]
-
-PREFIX = "SCENESHIFT_"  # of environment variables; `__` stands between a section and its key
 
 
 class Settings(Section):

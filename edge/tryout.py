@@ -18,6 +18,7 @@ from edge.core.sequences import LENGTH, Step, tokens
 from edge.core.vocabulary import Vocabulary
 from edge.retrainer import retrain
 from edge.scorer import Scorer
+from edge.secrecy import spared
 from edge.slots import verify_model
 
 SECONDS = 120.0  # of loading a language model or of two training steps, on a slow card
@@ -74,7 +75,7 @@ def _language_model(folder: Path) -> None:
             continue  # the hub scores, but cannot adapt: `sceneshift doctor` says so
         command = [sys.executable, "-m", "edge.workers.needs", str(file)]
         try:
-            done = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
+            done = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS, env=spared())
         except subprocess.TimeoutExpired as error:
             raise ArtifactError(f"{file.name} does not load within {SECONDS:.0f} s") from error
         if done.returncode != 0:

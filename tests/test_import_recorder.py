@@ -261,17 +261,27 @@ def test_what_no_source_reports_live_is_not_taken_in(store, tmp_path):
 
 
 def test_a_password_is_never_told(store, monkeypatch):
-    for url in ("mysql://ann:secret-word@127.0.0.1:1/ha", "postgresql://ann:secret-word@127.0.0.1:1/ha"):
+    monkeypatch.setenv(door.PASSWORD, "secret-word")
+    for url in ("mariadb://ann@127.0.0.1:1/ha", "postgresql://ann@127.0.0.1:1/ha"):
         with pytest.raises(SettingsError) as refused:
             bring(url, store)
         assert "secret-word" not in str(refused.value)
         assert "127.0.0.1" in str(refused.value)
-    monkeypatch.setenv(door.PASSWORD, "secret-word")
-    with pytest.raises(SettingsError) as refused:
-        bring("mariadb://ann@127.0.0.1:1/ha", store)
-    assert "secret-word" not in str(refused.value)
     with pytest.raises(SettingsError, match="mysql://user@host"):
         bring("oracle://ann@127.0.0.1/ha", store)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://ann:secret-word@127.0.0.1:1/ha", "postgresql://ann:secret-word@127.0.0.1:1/ha",
+        "postgresql://ann@127.0.0.1:1/ha?password=secret-word", "mysql://ann@127.0.0.1:1/ha?passwd=secret-word",
+    ],
+)  # fmt: skip
+def test_a_password_in_the_address_is_refused_for_the_process_list_shows_it(store, address):
+    with pytest.raises(SettingsError, match=door.PASSWORD) as refused:
+        bring(address, store)
+    assert "secret-word" not in str(refused.value)
 
 
 def test_a_store_that_fails_in_the_middle_leaves_a_place_to_go_on_from(store, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 from edge.core.errors import EdgeError
+from edge.secrecy import spared
 
 START = 20.0  # seconds the child may take to listen
 
@@ -25,6 +26,7 @@ def running() -> Iterator[int]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=spared(),
     )
     try:
         deadline = time.monotonic() + START

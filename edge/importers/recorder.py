@@ -174,7 +174,7 @@ class Recorder:
 
     def _told(self, error: SQLAlchemyError) -> SettingsError:
         said = str(getattr(error, "orig", None) or error).splitlines()[0]
-        secret = self._url.password
+        secret = self._url.password  # a server may repeat it
         said = said.replace(str(secret), "***") if secret else said
         mend = ""
         if self._url.get_backend_name() == "sqlite":
@@ -198,8 +198,13 @@ def _url(source: str | Path) -> sa.URL:
         raise SettingsError(
             "the address of a database is mysql://user@host/homeassistant or postgresql://user@host/homeassistant"
         ) from error
+    if url.password is not None or any(key.lower().endswith(("password", "passwd")) for key in url.query):
+        raise SettingsError(
+            "a password in the address is read by whoever lists this computer's processes: leave it out, and set "
+            f"{PASSWORD} in the environment"
+        )
     secret = os.environ.get(PASSWORD)
-    return url if url.password or not secret else url.set(password=secret)
+    return url.set(password=secret) if secret else url
 
 
 def _file(path: str) -> sa.URL:
