@@ -1,11 +1,11 @@
 """The broker session: messages in, acknowledgements back, publishing. It outlives the process.
 
 Acknowledge a message once what it says is on disk. An acknowledgement for a connection that is gone is
-dropped: the broker sends that message again, marked as a duplicate.
+dropped: the broker sends that message again, marked as a duplicate. What waits, either way, is bounded
+(edge/inbox.py, edge/core/outbox.py): paho's own queues hold no more than is under way.
 """
 
 import logging
-import queue
 import socket
 import sys
 import threading
@@ -21,15 +21,17 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge import tls
-from edge.core.events import MAX_PAYLOAD, Message
+from edge.core.events import LARGEST, MAX_PAYLOAD, Message
+from edge.core.outbox import USUAL, Letter, Outbox
+from edge.inbox import Inbox
 from edge.sections import Broker
 
 log = logging.getLogger(__name__)
 
 WEEK = 7 * 86400  # seconds the broker keeps the session of an agent that is away (MQTT v5)
 RECEIVE_MAXIMUM = 200  # unacknowledged messages the broker may have under way (MQTT v5)
-CAPACITY = 4000  # messages waiting in this process, and as many to be sent
-WHOLE = 8 * MAX_PAYLOAD  # bytes; of a larger payload only its oversized beginning is kept
+UNDER_WAY = 20  # of our own publications that the broker has not acknowledged
+LARGEST_PACKET = LARGEST + 128 * 1024  # bytes; the broker keeps a larger one to itself (MQTT v5)
 _UNSUPPORTED_PROTOCOL = 0x84  # CONNACK reason (MQTT v5, section 3.2.2.2)
 _HANDSHAKE = 5.0  # seconds a broker may take to answer CONNECT
 _ANSWER = 2.0  # seconds a broker has to answer the first CONNECT; one that knows only 3.1.1 may wait for more
@@ -51,11 +53,12 @@ class Session:
         self.availability_topic = f"{broker.prefix}/availability"
         self.on_connect: list[Callable[[], None]] = []  # called in paho's thread at every CONNACK
         self.problem = "not connected yet"  # why there is no connection, "" while there is one
-        self.dropped = 0  # messages at QoS 0 that found the queue full
-        self.unsent = 0  # publications that found theirs full
-        self._newest: paho.MQTTMessageInfo | None = None
+        self.dropped = 0  # messages at QoS 0 that found no room
+        self.inbox = Inbox()
+        self.outbox = Outbox()
+        self._under_way = 0  # of what was in the outbox, what paho has
+        self._handing_over = False  # whether a thread does: one alone, so that the order holds
         self._topics: dict[str, None] = {}
-        self._queue: queue.Queue[Message] = queue.Queue(CAPACITY)
         self._lock = threading.Lock()
         self._unacknowledged: dict[int, Message] = {}  # of this connection only
         self._connected = threading.Event()
@@ -97,14 +100,7 @@ class Session:
 
     def take(self, limit: int, wait: float) -> list[Message]:
         """Return up to `limit` messages in order of arrival; waits at most `wait` seconds for the first."""
-        messages: list[Message] = []
-        try:
-            messages.append(self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait())
-            while len(messages) < limit:
-                messages.append(self._queue.get_nowait())
-        except queue.Empty:
-            pass
-        return messages
+        return self.inbox.take(limit, wait)
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
         """Tell the broker, in the given order, that these messages are safe here."""
@@ -115,23 +111,21 @@ class Session:
                     del self._unacknowledged[message.mid]
                     self._client.ack(message.mid, 1)
 
-    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> bool:
-        """Publish; at QoS 1 it waits for a connection where there is none. False: too much waits already."""
-        info = self._client.publish(topic, payload, qos, retain)
-        if info.rc == paho.MQTT_ERR_QUEUE_SIZE:
-            self.unsent += 1
-            return False
-        if info.rc == paho.MQTT_ERR_SUCCESS:
-            self._newest = info
-        return True
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, rank: str = USUAL) -> bool:
+        """Publish at QoS 1, by rank; it waits for a connection where there is none. False: too much waits already."""
+        letter = Letter(topic, payload.encode() if isinstance(payload, str) else payload, retain)
+        with self._lock:
+            waits = self.outbox.put(letter, rank)
+        self._hand_over()
+        return waits
 
     def close(self) -> None:
         """Say goodbye: offline, disconnect, stop the thread. The broker keeps the session."""
         if self._lasting:
             self.publish(self.availability_topic, "offline", retain=True)
         deadline = time.monotonic() + 2.0
-        while self._newest and not self._newest.is_published() and self.connected and time.monotonic() < deadline:
-            time.sleep(0.01)  # they are sent in order: the newest is the last
+        while (self.outbox or self._under_way) and self.connected and time.monotonic() < deadline:
+            time.sleep(0.01)
         with self._lock:
             self._closing = True
             client = self._client
@@ -156,7 +150,7 @@ class Session:
             client.tls_set_context(self._tls)
         if self._lasting:
             client.will_set(self.availability_topic, "offline", 1, retain=True)
-        client.max_queued_messages_set(CAPACITY)
+        client.max_inflight_messages_set(UNDER_WAY)
         client.reconnect_delay_set(self._first_wait, _SLOWEST)  # type: ignore[arg-type]  # any number will do
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
@@ -164,11 +158,13 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         options: dict[str, Any] = {}
         if v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = WEEK if self._lasting else 0
             properties.ReceiveMaximum = RECEIVE_MAXIMUM
+            properties.MaximumPacketSize = LARGEST_PACKET
             options = {"clean_start": not self._lasting, "properties": properties}
         client.connect_async(broker.host, broker.port, keepalive=30, **options)
         return client
@@ -185,8 +181,6 @@ class Session:
             if self._closing:
                 return
             old, self._client = self._client, self._new_client()
-        for message in old.drop_out_messages():
-            self._client.publish(message.topic, message.payload, message.qos, message.retain)
         old.loop_stop()  # we are in its thread: it ends when we return
         self._client.loop_start()
 
@@ -229,7 +223,8 @@ class Session:
         else:
             self._subscribed.set()
         if self._lasting:
-            client.publish(self.availability_topic, "online", 1, retain=True)
+            self.publish(self.availability_topic, "online", retain=True)
+        self._hand_over()
         for callback in self.on_connect:
             callback()
 
@@ -260,20 +255,40 @@ class Session:
 
     def _on_message(self, _: paho.Client, __: Any, got: paho.MQTTMessage) -> None:
         mid = got.mid if got.qos else 0
-        if not mid and self._queue.qsize() >= CAPACITY - 2 * RECEIVE_MAXIMUM:
-            self.dropped += 1  # room is kept for what the broker was promised
-            return
-        payload = bytes(got.payload if len(got.payload) <= WHOLE else got.payload[: MAX_PAYLOAD + 1])
+        payload = bytes(got.payload if len(got.payload) <= LARGEST else got.payload[: MAX_PAYLOAD + 1])
         message = Message(_topic(got), payload, time.time(), got.retain, got.dup, mid)
         with self._lock:
             if mid:
                 self._unacknowledged[mid] = message
-        # A full queue holds paho's thread, and with it the socket: the broker waits, nothing is lost. mosquitto
+        # A full inbox holds paho's thread, and with it the socket: the broker waits, nothing is lost. mosquitto
         # 2.0.11 sends far more than RECEIVE_MAXIMUM once acknowledgements flow.
-        while not self._closing:
-            with suppress(queue.Full):
-                self._queue.put(message, timeout=0.1)
+        while not self._closing and not self.inbox.put(message, 0.1):
+            if not mid:
+                self.dropped += 1
                 return
+
+    def _on_publish(self, _: paho.Client, __: Any, ___: int, ____: ReasonCode, _____: Properties) -> None:
+        with self._lock:
+            self._under_way -= 1
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give paho what waits, as much as may be under way: one thread at a time.
+
+        Our lock is not held meanwhile: paho calls `_on_publish` inside the lock that publishing asks for.
+        """
+        while True:
+            with self._lock:
+                free = self.connected and not self._closing and self._under_way < UNDER_WAY
+                letter = self.outbox.take() if free and not self._handing_over else None
+                if letter is None:
+                    return
+                self._handing_over, client = True, self._client
+                self._under_way += 1
+            try:
+                client.publish(letter.topic, letter.payload, 1, letter.retain)
+            finally:
+                self._handing_over = False
 
 
 def _topic(got: paho.MQTTMessage) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 CLOCK_SET = 1_704_067_200.0  # 2024-01-01: a hub without a clock battery starts before it
 MAX_PAYLOAD = 256 * 1024  # bytes; anything larger is no device's report
+LARGEST = 8 * 1024 * 1024  # bytes; a bridge's list of its devices, each with its whole definition
 
 
 @dataclass(frozen=True, slots=True)

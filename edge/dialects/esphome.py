@@ -14,6 +14,7 @@ from typing import Any
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
+from edge.core.recent import Recent
 from edge.dialects.guard import Guard
 from edge.dialects.payloads import LONGEST_NAME, allow, document, parsed, shortened, text, word
 from edge.dialects.properties import Act, act, reported
@@ -56,9 +57,9 @@ class EspHome:
         self._template = Template(topic_prefix.strip("/"), (DEVICE,))
         self._exclude = tuple(exclude)
         self._known: dict[str, Device] = {}  # from before this process
-        self._names: dict[str, str] = {}  # friendly names by node
-        self._stops: dict[tuple[str, str], _Stop] = {}  # of covers and valves
-        self._kinds: dict[str, tuple[int, str]] = {}  # the most telling component a node has reported, and its class
+        self._names: Recent[str, str] = Recent()  # friendly names by node
+        self._stops: Recent[tuple[str, str], _Stop] = Recent()  # of covers and valves
+        self._kinds: Recent[str, tuple[int, str]] = Recent()  # a node's most telling component, and its class
         self._guard = Guard()
 
     def topics(self) -> list[str]:
@@ -105,7 +106,7 @@ class EspHome:
         """Take in a node's friendly name."""
         node, name = fields.get("name"), fields.get("friendly_name")
         if isinstance(node, str) and isinstance(name, str) and shortened(name):
-            self._names[node] = shortened(name)
+            self._names[word(node, LONGEST_NAME)] = shortened(name)
         return []
 
     def _placed(self, topic: str) -> tuple[str, list[str]] | None:

@@ -13,8 +13,9 @@ from typing import Any
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
+from edge.core.recent import Recent
 from edge.dialects.guard import Guard, believed
-from edge.dialects.payloads import LONGEST_NAME, allow, document, text, word
+from edge.dialects.payloads import LONGEST, LONGEST_NAME, allow, document, text, word
 from edge.dialects.properties import Act, act, reported
 from edge.dialects.shelly_rpc import COMPONENT, Components
 from edge.dialects.topics import Template
@@ -44,14 +45,15 @@ class Shelly:
         self._template = Template(topic_prefix.strip("/"), (DEVICE,))
         self._root = gen1_root.strip("/") + "/"
         self._exclude = tuple(exclude)
-        self._devices: dict[str, Device] = {}  # Gen2 and later, by topic prefix
+        self._devices: Recent[str, Device] = Recent()  # Gen2 and later, by topic prefix
         self._components = Components()
         self._guard = Guard()
-        self._presses: dict[tuple[str, str], object] = {}  # Gen1: the count of an input's last event
-        self._moving: dict[tuple[str, str], str] = {}  # Gen1: what a roller does
-        self._placed: set[str] = set()  # Gen1: rollers that know where they are
-        self._doubled: set[str] = set()  # Gen1: devices and inputs that tell in other words what an input says
-        self._blinds: set[str] = set()  # ids of devices that move a cover
+        self._presses: Recent[tuple[str, str], float | None] = Recent()  # Gen1: the count of an input's last event
+        self._moving: Recent[tuple[str, str], str] = Recent()  # Gen1: what a roller does
+        self._placed: Recent[str, bool] = Recent()  # Gen1: rollers that know where they are
+        # Gen1: devices and inputs that tell in other words what an input says
+        self._doubled: Recent[str, bool] = Recent()
+        self._blinds: Recent[str, bool] = Recent()  # ids of devices that move a cover
 
     def topics(self) -> list[str]:
         """Return the filters to subscribe to."""
@@ -69,7 +71,8 @@ class Shelly:
         for device in devices:
             if _MAKERS.fullmatch(device.id):
                 self._devices.setdefault(device.name, device)
-                self._blinds |= {device.id} if device.kind == "blind" else set()
+                if device.kind == "blind":
+                    self._blinds[device.id] = True
 
     def described(self) -> list[Device]:
         """No message describes devices here."""
@@ -126,7 +129,7 @@ class Shelly:
     def _named(self, identity: str, name: str, parts: Iterable[str]) -> Device:
         allow(self._exclude, identity, name)
         if any(part.startswith(("cover:", "roller")) for part in parts):
-            self._blinds.add(identity)
+            self._blinds[identity] = True
         return Device(identity, name, _kind(identity, name, blind=identity in self._blinds))
 
     def _notified(self, prefix: str, frame: Mapping[str, Any], message: Message) -> list[Event]:
@@ -154,7 +157,7 @@ class Shelly:
         device = self._named(identity, identity, [kind])
         said = text(message)
         if kind in {"relay", "roller", "light", "white", "color"}:
-            self._doubled.add(name)
+            self._doubled[name] = True
         live = self._guard.live(name, message)
         if kind == "input_event":
             acts, live = self._pressed(name, place, message)
@@ -162,7 +165,7 @@ class Shelly:
             acts = self._rolled(name, place, said, position=what.endswith("/pos"))
         elif kind in {"sensor", "status"}:
             acts, live = _woken(kind, place, message), not message.retained
-        elif kind == "input" and {name, f"{name}/{place}"} & self._doubled:
+        elif kind == "input" and {name, f"{name}/{place}"} & self._doubled.keys():
             acts = []
         else:
             acts = _shone(place, message) if what.endswith("/status") else _turned(kind, place, said)
@@ -173,8 +176,9 @@ class Shelly:
         fields = document(message)
         said, count = _PRESSES.get(str(fields.get("event"))), fields.get("event_cnt")
         before = self._presses.get((name, place))
-        self._presses[name, place] = count
-        self._doubled |= {f"{name}/{place}"} if said else set()
+        self._presses[name, place] = count if isinstance(count, int | float) else None
+        if said:
+            self._doubled[f"{name}/{place}"] = True
         acts = [Act(f"input{_number(place)}", said, momentary=True)] if said and before != count else []
         return acts, before is not None and not message.retained
 
@@ -182,12 +186,12 @@ class Shelly:
         """Read a roller: where it stopped, or, where it cannot tell, which way it went."""
         roller = f"{name}/{place}"
         if not position:
-            self._moving[name, place] = said
+            self._moving[name, place] = said[:LONGEST]
             known = roller in self._placed or said not in {"open", "close"}
             return [] if known else [Act(f"roller{_number(place)}", "open" if said == "open" else "closed")]
         if not said.isdecimal() or int(said[:4]) > 100:
             return []  # never calibrated
-        self._placed.add(roller)
+        self._placed[roller] = True
         if self._moving.get((name, place)) in {"open", "close"}:
             return []
         where = act("position", said)

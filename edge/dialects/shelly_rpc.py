@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.core.errors import MessageError
-from edge.dialects.payloads import word
+from edge.core.recent import Recent
+from edge.dialects.payloads import LONGEST, word
 from edge.dialects.properties import Act, act
 
 COMPONENT = re.compile(r"[a-z]{1,20}:\d{1,4}")
@@ -30,8 +31,8 @@ class Components:
     """The status of every component of every device, put together from its changes."""
 
     def __init__(self) -> None:
-        self._status: dict[tuple[str, str], dict[str, Any]] = {}
-        self._outputs: set[str] = set()  # devices that switch something: their inputs only say the same
+        self._status: Recent[tuple[str, str], dict[str, Any]] = Recent()
+        self._outputs: Recent[str, bool] = Recent()  # devices that switch something: their inputs only say the same
 
     def notified(self, device: str, frame: Mapping[str, Any], *, guarded: bool) -> list[tuple[Act, bool]]:
         """Return what a notification reports, and whether it is news; raises MessageError.
@@ -55,16 +56,20 @@ class Components:
     def changed(self, device: str, component: str, status: Mapping[str, Any]) -> list[Act]:
         """Lay a change over what is known of a component; return what of it somebody does."""
         whole = self._status.setdefault((device, component), {})
-        whole.update({key: value for key, value in status.items() if key in _KEPT})
+        whole.update({key: value for key, value in status.items() if key in _KEPT and _brief(value)})
         kind, _, number = component.partition(":")
         place = "" if number == "0" else f" {number}"
         if kind in _OUTPUTS:
-            self._outputs.add(device)
+            self._outputs[device] = True
         if kind == "cover":
             return _covered(f"cover{place}", whole, status)
         if kind in _OUTPUTS:
             return _switched(f"{kind}{place}", whole, status)
         return [] if kind == "input" and device in self._outputs else _sensed(kind, place, status)
+
+
+def _brief(value: object) -> bool:
+    return len(value) <= LONGEST if isinstance(value, str) else isinstance(value, int | float)
 
 
 def _switched(prop: str, whole: Mapping[str, Any], change: Mapping[str, Any]) -> list[Act]:

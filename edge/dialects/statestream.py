@@ -14,9 +14,10 @@ from fnmatch import fnmatchcase
 from edge.core.devices import Device
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
+from edge.core.recent import Recent
 from edge.dialects import entities
 from edge.dialects.guard import Guard
-from edge.dialects.payloads import allow, parsed, text
+from edge.dialects.payloads import LONGEST_NAME, allow, parsed, text
 from edge.dialects.properties import reported
 
 _DOMAINS = (  # those with anything somebody does; what the others measure is not even asked for
@@ -25,6 +26,7 @@ _DOMAINS = (  # those with anything somebody does; what the others measure is no
     "person", "remote", "select", "siren", "switch", "vacuum", "valve", "water_heater",
 )  # fmt: skip
 _TELLING = frozenset({"device_class", "friendly_name", "event_type", "entity_id", "is_hue_group"})
+_LONGEST_STATE = 4 * 255  # bytes: Home Assistant allows 255 characters
 _HOME = ""  # stands for Home Assistant itself among what comes up
 
 
@@ -55,7 +57,7 @@ class Statestream:
         self._birth = birth_topic
         self._include = tuple(include)
         self._exclude = tuple(exclude)
-        self._entities: dict[str, _Entity] = {}
+        self._entities: Recent[str, _Entity] = Recent()
         self._names: dict[str, str] = {}  # by id, from before this process
         self._guard = Guard()
 
@@ -91,7 +93,7 @@ class Statestream:
         entity = self._entities.setdefault(entity_id, _Entity())
         if what == "state":
             return self._stated(entity_id, entity, message)
-        value = parsed(text(message))
+        value = _brief(parsed(text(message)))
         if what in _TELLING:
             return self._described(entity_id, entity, what, value, message)
         act = None if entities.grouped(entity.attributes) else entities.chosen(entity_id, what, value)
@@ -108,7 +110,7 @@ class Statestream:
 
     def _stated(self, entity_id: str, entity: _Entity, message: Message) -> list[Event]:
         """Read a state; one whose meaning is still to come waits for it."""
-        state = text(message)
+        state = text(message, _LONGEST_STATE)
         self._allow(entity_id, entity)
         if state.lower() in entities.AWAY:
             entity.away, entity.waiting = True, None
@@ -153,3 +155,10 @@ class Statestream:
         allow(self._exclude, entity_id, name)
         if self._include and not any(fnmatchcase(each, glob) for each in (entity_id, name) for glob in self._include):
             raise MessageError("excluded device")
+
+
+def _brief(value: object) -> object:
+    """Return what of an attribute's value is kept: a text in short, of a list only that it is one."""
+    if isinstance(value, str):
+        return value[: 2 * LONGEST_NAME]
+    return [] if isinstance(value, list) else value if isinstance(value, int | float) else None

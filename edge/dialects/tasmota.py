@@ -14,6 +14,7 @@ from typing import Any
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import Event, Message
+from edge.core.recent import Recent
 from edge.dialects.guard import Guard
 from edge.dialects.payloads import LONGEST_NAME, allow, document, parsed, shortened, text, word
 from edge.dialects.properties import Act, act, reported
@@ -43,9 +44,9 @@ class Tasmota:
         self._discovery = discovery.strip("/") + "/"
         self._exclude = tuple(exclude)
         self._known: dict[str, Device] = {}  # by topic: from before this process
-        self._discovered: dict[str, Device] = {}
+        self._discovered: Recent[str, Device] = Recent()
         self._guard = Guard()
-        self._period: dict[str, float] = {}  # when a device last sent its periodic STATE
+        self._period: Recent[str, float] = Recent()  # when a device last sent its periodic STATE
 
     def topics(self) -> list[str]:
         """Return the filters to subscribe to."""

@@ -12,13 +12,12 @@ from typing import Any
 
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
-from edge.core.events import Event, Message
+from edge.core.events import LARGEST, Event, Message
 from edge.dialects.guard import believed
 from edge.dialects.payloads import allow, document, instant, parsed, shortened, text, word
 from edge.dialects.properties import ACTS, act, base
 
 GUARD = 5.0  # seconds after the bridge came up in which it re-sends what it had cached, without the retain flag
-LARGEST_LIST = 8 * 1024 * 1024  # bytes; bridge/devices carries every device's whole definition
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _ABOUT = ("availability", "set", "get")  # topics below a device's own that report no act
 _MOVING = {"moving": ("UP", "DOWN"), "motor_state": ("opening", "closing"), "running": (True,)}
@@ -151,7 +150,7 @@ def _seen(value: object, arrival: float) -> float | None:
 
 
 def _list(message: Message) -> list[dict[str, Any]]:
-    value = parsed(text(message, LARGEST_LIST))
+    value = parsed(text(message, LARGEST))
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise MessageError("malformed")
     return value
