@@ -4,6 +4,7 @@ Migrations are edge/schema/NNN_name.sql, append-only: each runs once, whole or n
 """
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from edge.lock import OWNER
 
 PAGE = 512  # bytes; a small commit writes a few pages: a third of the bytes that pages of 4096 cost (measured)
 _WAIT = 10.0  # seconds to wait for another process's transaction
+_SMALL = 4 * 2**20  # bytes of a file that is worth no writing anew
 
 
 def migrations() -> dict[int, str]:
@@ -114,6 +116,26 @@ class Database:
                 self._connection.execute("COMMIT")
             finally:
                 if self._connection.in_transaction:
+    def size(self) -> int:
+        """Return how many bytes of the file hold anything."""
+        pages, free = (self.rows(f"PRAGMA {pragma}")[0][0] for pragma in ("page_count", "freelist_count"))
+        return int(pages - free) * int(self.rows("PRAGMA page_size")[0][0])
+
+    def compact(self) -> bool:
+        """Write the file anew where more than half of it is empty and the disk has room; tell whether that was done.
+
+        What is empty is filled again first; so this is for a record that has become far smaller than it was.
+        """
+        full, file = self.size(), self._path.stat().st_size
+        if file < _SMALL or full * 2 > file or shutil.disk_usage(self._path.parent).free < 4 * full:
+            return False
+        try:
+            self.rows("VACUUM")
+        except StoreError:
+            return False  # it is as it was: somebody else writes, or there is no room for a second one after all
+        self.settle()
+        return True
+
                     self._connection.execute("ROLLBACK")
 
     @contextmanager

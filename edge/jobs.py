@@ -16,12 +16,13 @@ from edge.generator import Generator
 from edge.history import gather, lived_since
 from edge.incumbent import Incumbent
 from edge.initiative import NIGHTLY, REFIT, Initiative
+from edge.nightly import CLEARED, Clearing, Nightly
 from edge.probation import Probation
 from edge.requests import Request
 from edge.scenery import Scenery
 from edge.settings import Settings
 from edge.slots import Slots
-from edge.store import Store
+from edge.store import Room, Store
 from edge.synthesis import Home, Progress
 from edge.watch import Watch
 from edge.work import Work
@@ -61,6 +62,9 @@ class Jobs:
         self.incumbent = Incumbent(watch, store, self.slots)
         self._initiative = Initiative(settings, store, watch, self.scenery, self.incumbent)
         self.nightly, self.drift = self._initiative.nightly, self._initiative.drift
+        room, hour = Room(settings.data.keep_days, settings.data.max_mb * 1e6), settings.learn.hour
+        clearings = Nightly(store, store, settings.home.zone, hour, CLEARED)
+        self._clearing = Clearing(clearings, lambda: store.release(room))
         self.known: Dictionary = compose.known_dictionary(settings.home.dictionary)
         self.last_report: dict[str, Any] = {}
         self.outcomes = 0  # jobs that have ended
@@ -201,7 +205,8 @@ class Jobs:
         self._work.begin(request, job, own=own, doing=doing)
 
     def tick(self) -> None:
-        """Take in a finished job, decide on a probation, notice what has changed."""
+        """Clear a little of the past, take in a finished job, decide on a probation, notice what has changed."""
+        self._clearing.look(self.now())
         if (ended := self._work.ended()) is not None:
             self._take_in(*ended)
         if self.slow is None or self._work.busy:

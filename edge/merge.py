@@ -31,6 +31,7 @@ WHERE NOT EXISTS (SELECT 1 FROM near b WHERE b.pair = p.pair AND b.time BETWEEN 
 GROUP BY pair, time
 """
 _FIRST = "SELECT min(id) FROM behaviors WHERE time > (SELECT min(time) FROM fresh)"
+_NEXT = "SELECT coalesce(max(id), 0) + 1 FROM behaviors"
 _WHOLE = """
 INSERT INTO whole (old, time, pair) SELECT old, time, pair FROM (
     SELECT id AS old, time, pair, 0 AS new, id AS n FROM behaviors WHERE id >= ?
@@ -65,7 +66,7 @@ def merge(database: Database, behaviors: Iterable[tuple[Behavior, str]], devices
         database.write(_FRESH, ALIKE)
         new = int(database.rows("SELECT count(*) FROM fresh")[0][0])
         if new:
-            first = database.rows(_FIRST)[0][0] or 1 + int(database.rows("SELECT coalesce(max(id), 0) FROM behaviors")[0][0])
+            first = database.rows(_FIRST)[0][0] or database.rows(_NEXT)[0][0]
             renumber(database, first, _WHOLE, first)
         database.run(_AFTER)
     database.settle()

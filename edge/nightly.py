@@ -1,5 +1,6 @@
 """Once a night: limits are refitted, and what was lived is learned, at a quiet hour of the home's own day."""
 
+from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
@@ -8,6 +9,7 @@ from edge.scenery import Facts
 LEAST = 50  # new behaviors under which learning again would only repeat the night before
 SHARE = 0.01  # and so large a share of what is learned from
 APART = 12 * 3600.0  # seconds between two nights, however a clock jumps
+CLEARED = "cleared"  # the fact that keeps when the record was cleared last
 _NIGHT, _LEARNED, _DRIFT = "night", "learned", "drift"  # facts
 
 
@@ -26,8 +28,9 @@ class Counts(Protocol):
 class Nightly:
     """Remembers over restarts which night was the last, and what was learned from."""
 
-    def __init__(self, facts: Facts, counts: Counts, zone: tzinfo, hour: int) -> None:
-        """`hour`: of the home's local day from which on it is night's work."""
+    def __init__(self, facts: Facts, counts: Counts, zone: tzinfo, hour: int, fact: str = _NIGHT) -> None:
+        """`hour`: of the home's local day from which on it is night's work; `fact`: where the last one is kept."""
+        self._night = fact
         self._facts = facts
         self._counts = counts
         self._zone = zone
@@ -41,12 +44,12 @@ class Nightly:
         another day once.
         """
         local = datetime.fromtimestamp(now, self._zone)
-        today, last = local.date().isoformat(), self._fact(_NIGHT)
+        today, last = local.date().isoformat(), self._fact(self._night)
         at = last.get("at")
         near = isinstance(at, int | float) and abs(now - at) < APART
         if local.hour < self._hour or today == last.get("date") or near:
             return False
-        self._facts.set_fact(_NIGHT, {"date": today, "at": now})
+        self._facts.set_fact(self._night, {"date": today, "at": now})
         return True
 
     def worth(self) -> bool:
@@ -69,6 +72,22 @@ class Nightly:
     def _fact(self, key: str) -> dict[str, Any]:
         kept = self._facts.fact(key, {})
         return kept if isinstance(kept, dict) else {}
+
+
+class Clearing:
+    """The night's clearing of the record: a step at each look, so that nothing waits for it."""
+
+    def __init__(self, nights: Nightly, begin: Callable[[], Iterator[int]]) -> None:
+        """`begin` a night's clearing; each step of it says how much it took."""
+        self._nights = nights
+        self._begin = begin
+        self._steps: Iterator[int] = iter(())
+
+    def look(self, now: float) -> None:
+        """Do the next step of a clearing, and begin one where a night's is due. What is broken off is not lost."""
+        if self._nights.due(now):
+            self._steps = self._begin()
+        next(self._steps, None)
 
 
 class Drift:

@@ -107,6 +107,27 @@ class Recorder:
                     self._describe(device, memory)
             self._memory = memory
 
+    def let_go(self, pair: int) -> bool:
+        """Forget a pair that no behavior is of any more, and a device with its last pair; tell whether it is gone."""
+        unused = "DELETE FROM pairs WHERE id = ? AND NOT EXISTS (SELECT 1 FROM behaviors WHERE pair = pairs.id)"
+        with self._lock:
+            memory = self._memory.copy()
+            with self._database.transaction():
+                gone = self._database.rows(f"{unused} RETURNING device, control", pair)
+                for device, control in gone:
+                    del memory.pairs[device, control]
+                    if all(each != device for each, _ in memory.pairs):
+                        self._let_go(device, memory)
+            self._memory = memory
+            return bool(gone)
+
+    def _let_go(self, device: str, memory: _Memory) -> None:
+        """Forget a device and its states; one that reports again is written again."""
+        self._database.write("DELETE FROM states WHERE device = ?", device)
+        self._database.write("DELETE FROM devices WHERE id = ?", device)
+        memory.devices.pop(device, None)
+        memory.states = {key: value for key, value in memory.states.items() if key[0] != device}
+
     def _settle(self, memory: _Memory) -> None:
         """Take over what a transaction has made durable."""
         for key in memory.written:

@@ -17,9 +17,10 @@ from edge.database import Database, migrations
 from edge.lock import OWNER, alone
 from edge.merge import Merged, merge
 from edge.recorder import Recorder
+from edge.retention import Room, release
 from edge.scores import Scores
 
-__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Merged", "Store", "recorded"]
+__all__ = ["FILE", "Adaptation", "Alert", "Entry", "Merged", "Room", "Store", "recorded"]
 
 FILE = "sceneshift.db"
 _ROWS = 2000  # read at once while iterating
@@ -91,6 +92,10 @@ class Store:
             merged = merge(self._database, behaviors, devices)
             self._recorder = Recorder(self._database, self._scores)
             return merged
+
+    def release(self, room: Room) -> Iterator[int]:
+        """Let go of the oldest that is beyond the room, step by step, a night's share; yield the rows each took."""
+        return release(self._database, self._recorder, room)
 
     def states(self) -> dict[tuple[str, str], str]:
         """Return the last value of every (device id, property)."""
