@@ -1,0 +1,232 @@
+"""A home under torture: broker, wire, life and agent, and the check of what they must have kept."""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import paho.mqtt.publish as post
+
+from benchmarks.torture.living import Listener, Publisher
+from benchmarks.torture.points import NONE
+from benchmarks.torture.processes import Broker, Hub
+from benchmarks.torture.wire import Wire, Witness
+from edge.core.behaviors import Behavior
+from edge.core.errors import EdgeError
+from edge.slots import Slots
+from edge.store import Store
+
+PATIENCE = 60.0  # seconds for what must happen
+SETTINGS = """
+[broker]
+url = "mqtt://127.0.0.1:{port}"
+[data]
+directory = "{data}"
+commit_seconds = 0.1
+[home]
+scene = "winter"
+[model]
+learn_after_days = 10000
+[llm]
+count = 24
+[adapt]
+notice = false
+steps = 40
+[learn]
+nightly = false
+[alerts]
+budget_per_day = 1000
+[web]
+enabled = false
+[[sources]]
+dialect = "generic"
+topic = "home/{{device}}"
+"""
+
+
+@dataclass
+class Findings:
+    """What was seen, over all homes; every figure but the first is to be 0."""
+
+    published: int = 0
+    stored: int = 0
+    lost: int = 0  # acknowledged by the agent, and not in the record
+    doubled: int = 0
+    disordered: int = 0
+    lost_by_broker: int = 0  # a killed broker's own: never sent to the agent
+    sent_twice_by_broker: int = 0  # as new, by a broker that was killed
+    slots_unloadable: int = 0
+    alerts: int = 0
+    alerts_never_told: int = 0
+    alerts_told_twice: int = 0
+    alerts_heard_twice: int = 0
+    orphans: int = 0
+    ended_by_itself: int = 0  # the agent, with an error
+    scratch: int = 0  # files that nobody clears away
+    restarts: list[float] = field(default_factory=list)  # seconds from start to the first acknowledgement
+    words: list[str] = field(default_factory=list)  # what was wrong, for a person
+
+    def wrong(self, what: str, count: int, detail: object) -> None:
+        """Count something that must not be."""
+        if count:
+            setattr(self, what, getattr(self, what) + count)
+            self.words.append(f"{what}: {str(detail)[:600]}")
+
+
+class Home:
+    """One home, from a copy of what was learned once."""
+
+    def __init__(self, folder: Path, life: list[Behavior], begun: int, findings: Findings) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.life = life
+        self.settings = folder / "sceneshift.toml"
+        self.findings = findings
+        self.broker = Broker(folder / "broker")
+        self.broker.start()
+        self.witness = Witness("sceneshift/alert")
+        self.wire = Wire(self.broker.port, self.witness)
+        self.settings.write_text(SETTINGS.format(port=self.wire.port, data=self.data))
+        self.publisher = Publisher(self.broker.port, life, begun)
+        self.listener = Listener(self.broker.port, self.witness.alert_topic)
+        self._numbers = {each.time: number for number, each in enumerate(life)}
+        self._begun = begun
+        self._timed = True  # whether this start's first acknowledgement was seen
+        self.hub: Hub | None = None
+        self._known: set[int] = set()  # what was found to be wrong before
+
+    def start(self, point: str = NONE, nth: int = 1) -> Hub:
+        """Start the agent, with a fault point in it or none."""
+        self.hub = Hub(self.folder, ["run", "--settings", str(self.settings)], point, nth)
+        self._timed = False
+        return self.hub
+
+    def begin(self) -> None:
+        """Let the agent subscribe once, then let the home live."""
+        self.start()
+        self.connected(1)
+        self.publisher.start()
+
+    def connected(self, times: int) -> bool:
+        """Wait until the agent has been subscribed so often in all, or has ended; tell whether it is."""
+        return self.until(lambda: self.witness.subscribed >= times)
+
+    def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
+        """Wait for a condition, the agent's end, or the time to be up; tell whether it holds."""
+        deadline = time.monotonic() + seconds
+        while not (holds := bool(condition())) and time.monotonic() < deadline:
+            self.look()
+            if self.hub is not None and self.hub.ended:
+                return bool(condition())
+            time.sleep(0.02)
+        return holds
+
+    def look(self) -> None:
+        """Take note of the agent's children and of when it acknowledged first."""
+        if self.hub is None:
+            return
+        self.hub.look()
+        if not self._timed and self.witness.last > self.hub.started:
+            self._timed = True
+            self.findings.restarts.append(self.witness.last - self.hub.started)
+
+    def ask(self, what: str, payload: str = "") -> None:
+        """Ask the agent as a person's program would."""
+        post.single(f"sceneshift/{what}", payload, qos=1, hostname="127.0.0.1", port=self.broker.port)
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all that is in the record, in its order."""
+        store = Store.open(self.data, read_only=True)
+        try:
+            return [self._numbers[each.time] for each in store.behaviors()]
+        finally:
+            store.close()
+
+    def fallen(self, *, by_itself: bool = False) -> None:
+        """Check what holds at every moment, the agent being dead."""
+        assert self.hub is not None
+        code = self.hub.process.wait()
+        if by_itself and code != -9:
+            self.findings.wrong("ended_by_itself", 1, f"exit {code}: {self.hub.last_words()}")
+        self.findings.wrong("orphans", self.hub.orphans(), self.hub.last_words())
+        try:
+            healthy = Slots(self.data / "slots").load_healthy()
+            self.findings.wrong("slots_unloadable", healthy.reason is not None, healthy.reason)
+        except EdgeError as error:
+            self.findings.wrong("slots_unloadable", 1, error)
+        numbers = self.numbers()
+        missing = self._acknowledged() - set(numbers)
+        twice = {number for number, count in Counter(numbers).items() if count > 1} - self._known
+        self._known |= missing | twice
+        if missing or twice:
+            self.findings.words.append(f"lost {sorted(missing)[:9]}, twice {sorted(twice)[:9]}")
+
+    def end(self) -> None:
+        """Let the agent catch up with all that was published, end it, and count what became of everything."""
+        self.publisher.close()
+        self.start()
+        self.until(lambda: self.witness.subscribed and self._caught_up())
+        time.sleep(1.0)  # what is told, arrives
+        assert self.hub is not None
+        if not self.hub.ended:
+            code = self.hub.stop()
+            self.findings.wrong("ended_by_itself", code != 0, f"exit {code}: {self.hub.last_words()}")
+        else:
+            self.fallen(by_itself=True)
+        self._count_behaviors()
+        self._count_alerts()
+        left = [*(self.folder / "scratch").iterdir(), *self.data.rglob(".*")]
+        self.findings.wrong("scratch", len(left), sorted(path.name for path in left))
+        self.close()
+
+    def close(self) -> None:
+        """End whatever runs still."""
+        if self.hub is not None and not self.hub.ended:
+            self.hub.kill()
+        self.wire.close()
+        self.listener.close()
+        self.broker.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _acknowledged(self) -> set[int]:
+        with self.witness.lock:
+            return set(self.witness.acknowledged)
+
+    def _caught_up(self) -> bool:
+        return self.publisher.taken <= self._acknowledged() | set(range(self._begun))
+
+    def _count_behaviors(self) -> None:
+        found, numbers = self.findings, self.numbers()
+        stored, taken = Counter(numbers), self.publisher.taken
+        twice = [number for number, count in stored.items() if count > 1]
+        by_broker = [number for number in twice if self.witness.sent[number] > 1]
+        missing = taken - set(stored)
+        lost = missing & (self._acknowledged() | set(range(self._begun)))
+        once = [number for number in numbers if number not in by_broker]
+        found.published += len(taken)
+        found.stored += len(stored)
+        found.wrong("lost", len(lost), sorted(lost)[:20])
+        found.wrong("doubled", len(twice) - len(by_broker), twice[:20])
+        found.lost_by_broker += len(missing - lost)
+        found.sent_twice_by_broker += len(by_broker)
+        backwards = [pair for pair in pairwise(once) if pair[0] > pair[1]]
+        found.wrong("disordered", len(backwards), backwards[:20])
+
+    def _count_alerts(self) -> None:
+        found, heard = self.findings, Counter(self.listener.heard)
+        store = Store.open(self.data, read_only=True)
+        told = [alert for alert in store.alerts() if alert.behavior is None or alert.behavior > self._begun]
+        store.close()
+        found.alerts += len(told)
+        never = [alert.id for alert in told if not self.witness.alerts[alert.id]]
+        again = [number for number, count in self.witness.alerts.items() if count > 1]
+        rows = Counter(alert.behavior for alert in told)
+        found.wrong("alerts_never_told", len(never), never)
+        found.wrong(
+            "alerts_told_twice", len(again) + sum(count > 1 for count in rows.values()), (again, rows.most_common(3))
+        )
+        repeated = [number for number, count in heard.items() if count > 1]
+        found.wrong("alerts_heard_twice", len(repeated), repeated)
