@@ -26,6 +26,7 @@ url = "mqtt://127.0.0.1:{port}"
 [data]
 directory = "{data}"
 commit_seconds = 0.1
+keep_days = 36500
 [home]
 scene = "winter"
 [model]
