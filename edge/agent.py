@@ -23,6 +23,7 @@ from edge.homeassistant import HomeAssistant
 from edge.jobs import Jobs
 from edge.mqtt import Session
 from edge.requests import Request, Requests
+from edge.salvage import told_of
 from edge.settings import Settings
 from edge.store import Store
 from edge.synthesis import Progress
@@ -41,6 +42,8 @@ class Agent:
         """Open store, slots and models; raises StoreError. Nothing is connected yet."""
         self.settings = settings
         self.store = Store.open(settings.data.directory)
+        salvaged = told_of(settings.data.directory)
+        self._damaged = "" if salvaged is None else salvaged.told  # what a record that was damaged has lost
         self.session = Session(settings.broker)
         self.requests = Requests(settings.broker.prefix)
         own = entity_ids(settings.broker.client_id)  # heard of through Home Assistant, an alert would cause the next
@@ -262,5 +265,6 @@ class Agent:
             "false_alarms": standing.false_alarms(self.store, now),
             **self.jobs.choices.status(),
             **self.jobs.status(),
+            "problem": "; ".join(filter(None, (self.jobs.problem, self._damaged))),
             **self.watch.alerts.status(time.time(), now),
         }

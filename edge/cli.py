@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +44,7 @@ def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose
     """Run the agent: hear the home, score, alert, adapt. Ctrl-C stops it cleanly."""
     from edge.agent import Agent  # noqa: PLC0415
     from edge.lock import alone  # noqa: PLC0415
+    from edge.salvage import mend  # noqa: PLC0415
     from edge.settings import load  # noqa: PLC0415
     from edge.web.server import serve  # noqa: PLC0415
 
@@ -50,6 +52,8 @@ def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose
     loaded = load(settings)
     stop = threading.Event()
     with alone(loaded.data.directory):
+        if (salvaged := mend(loaded.data.directory, time.time())) is not None:
+            typer.echo(f"sceneshift: {salvaged.told}", err=True)
         agent = Agent(loaded)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())

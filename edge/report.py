@@ -15,6 +15,7 @@ from edge.core.scenes import Scene
 from edge.core.verdicts import TOLD
 from edge.lock import alone
 from edge.mqtt import Session
+from edge.salvage import Salvaged, told_of
 from edge.sections import Broker
 from edge.settings import Settings
 from edge.slots import Slots
@@ -32,15 +33,22 @@ def status_of(settings: Settings) -> dict[str, Any]:
         store = Store.open(directory, read_only=True)
     except StoreError as error:
         return {**found, "devices": 0, "set_aside": {}, "problem": str(error)}
+    salvaged = told_of(directory)
     try:
         beat, slots = store.fact("heartbeat", {}), _slots(settings)
-        found |= {"agent": _agent(beat), "problem": slots.pop("problem") or beat.get("problem", "")}
+        found |= {"agent": _agent(beat), "problem": _problem(slots.pop("problem"), beat, salvaged)}
         found |= _scene(store, settings) | {"training": beat.get("training")} | slots | _recorded(store, settings)
         found |= _told(store, settings)
         found["silence"] = _silence(found, beat, settings, store.began())
         return {**found, "set_aside": store.counters(), "directory": str(directory)}
     finally:
         store.close()
+
+
+def _problem(slots: str, beat: Mapping[str, Any], salvaged: Salvaged | None) -> str:
+    """Say what is wrong with the models, and that the record was damaged."""
+    said, told = slots or str(beat.get("problem", "")), "" if salvaged is None else salvaged.told
+    return said if told in said else "; ".join(filter(None, (said, told)))
 
 
 def _scene(store: Store, settings: Settings) -> dict[str, Any]:
@@ -129,7 +137,7 @@ def _local(moment: float, settings: Settings) -> str:
 def _agent(beat: Mapping[str, Any]) -> str:
     """Say whether the agent gave a sign of life lately."""
     age = time.time() - float(beat.get("time", 0.0))
-    return f"alive {age:.0f} s ago" if age < 3 * BEAT else "silent"
+    return f"alive {max(0.0, age):.0f} s ago" if abs(age) < 3 * BEAT else "silent"  # a clock set back is no life
 
 
 def _summary(report: Mapping[str, Any]) -> str:

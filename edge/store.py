@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from edge.core.behaviors import Behavior, Entry
 from edge.core.devices import Device
-from edge.core.errors import StoreError
+from edge.core.errors import DamageError, StoreError
 from edge.core.events import Message
 from edge.core.explanations import parse_explanation
 from edge.core.verdicts import TOLD, Alert
-from edge.database import Database, migrations
+from edge.database import MEND, Database, migrations
 from edge.lock import OWNER, alone
 from edge.merge import Merged, merge
 from edge.recorder import Recorder
@@ -184,7 +184,7 @@ class Store:
     def fact(self, key: str, default: Any = None) -> Any:
         """Return the JSON value kept under a key."""
         rows = self._database.rows("SELECT value FROM facts WHERE key = ?", key)
-        return json.loads(rows[0][0]) if rows else default
+        return _json(rows[0][0]) if rows else default
 
     def set_fact(self, key: str, value: Any) -> None:
         """Keep a JSON value under a key; one that is there already costs no write."""
@@ -203,7 +203,7 @@ class Store:
     def adaptations(self) -> list[Adaptation]:
         """Return every adaptation, the oldest first."""
         rows = self._database.rows("SELECT id, time, scene, report FROM adaptations ORDER BY id")
-        return [Adaptation(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
+        return [Adaptation(row[0], row[1], row[2], _json(row[3])) for row in rows]
 
     def _insert(self, statement: str, *values: Any) -> int:
         with self._database.transaction():
@@ -221,6 +221,13 @@ def recorded(directory: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     raise StoreError(f"{path}: nothing has been recorded here yet")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DamageError(f"{FILE} is damaged (what should be JSON is none): {MEND}") from error
 
 
 def _alert(row: tuple[Any, ...]) -> Alert:

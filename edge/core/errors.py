@@ -4,6 +4,7 @@ EdgeError
 ├── SettingsError     exit at start, code 2, the key and the file named
 ├── MessageError      drop this message, count it by its reason, show the count
 ├── StoreError        stop; the supervisor restarts us, nothing acknowledged is lost
+│   └── DamageError   the same; at that start what can be read of the record is saved (edge/salvage.py)
 ├── ArtifactError     keep the incumbent model
 ├── GenerationError   abandon this adaptation, keep what was learned
 └── RetrainError      abandon this adaptation
@@ -28,6 +29,10 @@ class MessageError(EdgeError):
 
 class StoreError(EdgeError):
     """What happened could not be written or read."""
+
+
+class DamageError(StoreError):
+    """The record is damaged: a disk that fails, or bytes that somebody else changed."""
 
 
 class ArtifactError(EdgeError):
