@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 import edge
 from edge.core.errors import ArtifactError
 from edge.core.manifest import ModelManifest, SlotManifest
+from edge.core.scenes import NEW
 from edge.durable import settle, write
 
 _NAME = re.compile(r"\d{4,}(-[a-z0-9]+)*")
 _UNFINISHED = ".unfinished-"
+SCENES = 16  # whose latest slots are kept: more than a home lives in a year
 
 
 class Healthy(NamedTuple):
@@ -173,15 +175,19 @@ class Slots:
         return sorted(found, key=lambda name: int(name.partition("-")[0]))
 
     def prune(self, keep: int) -> list[str]:
-        """Delete old slots but the current, the previous, each scene's latest, and the newest `keep` of the rest."""
+        """Delete old slots but the current, the previous, each scene's latest, and the newest `keep` of the rest.
+
+        A scene in which a device joined is never lived again, and of the others the last SCENES are kept.
+        """
         for unfinished in self.directory.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         pointer = self._pointer()
         scenes: dict[str, str] = {}
         for name in (*pointer.history, *([pointer.current] if pointer.current else [])):
-            if self._reason(name) is None:
-                scenes[self.load(name)[0].scene] = name
-        needed = {pointer.current, *pointer.history[-1:], *scenes.values()}
+            if self._reason(name) is None and NEW not in (scene := self.load(name)[0].scene):
+                scenes.pop(scene, None)  # to the end: it was lived last
+                scenes[scene] = name
+        needed = {pointer.current, *pointer.history[-1:], *list(scenes.values())[-SCENES:]}
         rest = [name for name in self.names() if name not in needed]
         gone = rest[: max(0, len(rest) - keep)]
         if pointer.current is not None and gone:  # the pointer first: it must never name what is gone

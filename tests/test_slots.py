@@ -18,7 +18,7 @@ from edge.core.calibration import Limits
 from edge.core.errors import ArtifactError
 from edge.core.manifest import SlotManifest
 from edge.core.vocabulary import Vocabulary
-from edge.slots import Slots, shipped, verify_model
+from edge.slots import SCENES, Slots, shipped, verify_model
 
 VOCABULARY = Vocabulary().grown([("lamp", "switch on")])
 
@@ -157,6 +157,16 @@ def test_parameters_that_are_no_finite_vector_are_refused(tmp_path: Path) -> Non
     for bad in (np.array([np.nan], np.float32), np.ones((2, 2), np.float32)):
         with pytest.raises(ArtifactError, match="finite vector"):
             slots.load(slots.write(manifest(), bad))
+
+
+def test_slots_are_bounded_however_many_scenes_are_lived(tmp_path: Path) -> None:
+    scenes = [f"winter+removed-device:{number}" for number in range(SCENES + 3)]
+    joined = [f"winter+new-device:{number}" for number in range(5)]
+    slots = filled(tmp_path, *scenes, *joined, scenes[0])
+    slots.prune(2)
+    kept = [*scenes[4:], scenes[0]]
+    assert [each for each in scenes if slots.for_scene(each)] == sorted(kept, key=scenes.index)
+    assert len(slots.names()) == SCENES + 1 + 2, "the previous one, and the newest of the rest"
 
 
 def test_pruning_keeps_what_may_be_needed(tmp_path: Path) -> None:
