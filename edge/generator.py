@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -100,6 +101,7 @@ class Generator:
             raise GenerationError("llama-cpp-python is not installed: pip install 'sceneshift[llm]'")
         return {
             "kind": kind,
+            "parent": os.getpid(),
             "model": str(self.model),
             "states": str(self.states) if self.states else None,
             "prompts": [asdict(prompt) for prompt in prompts],

@@ -1,6 +1,7 @@
 """Starts and watches the retraining child (edge/workers/retrain.py). What goes wrong there is a RetrainError here.
 
-It is another process because a batch job must not touch the fast loop's memory, and must be easy to stop.
+It is another process because a batch job must not touch the fast loop's memory, and must be easy to stop. What passes
+between the two is in files without a name: whoever is killed leaves nothing behind.
 """
 
 import json
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,17 +83,15 @@ def retrain(
     _check(tokens, weight)
     steps = steps_for(weight) if steps is None else steps
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sceneshift-retrain-") as name:
-        directory = Path(name)
-        job = {"model_dir": str(model_dir.resolve()), "steps": steps, "batch": batch, "lr": rate, "seed": seed}
-        limits = {"threads": threads, "nice": NICE, "memory_mb": memory_mb}
-        (directory / "job.json").write_text(json.dumps(job | limits))
-        parameters = _first(model_dir) if start is None else start
-        free = np.empty((0, 2), np.int64) if possible is None else possible
-        for part, array in (("tokens", tokens), ("weight", weight), ("possible", free), ("start", parameters)):
-            np.save(directory / part, array)
-        told = _watch(directory, began + limit_seconds, on_progress, cancel)
-        trained = _result(directory, parameters.shape)
+    job = {"model_dir": str(model_dir.resolve()), "steps": steps, "batch": batch, "lr": rate, "seed": seed}
+    job |= {"parent": os.getpid(), "threads": threads, "nice": NICE, "memory_mb": memory_mb}
+    parameters = _first(model_dir) if start is None else start
+    free = np.empty((0, 2), np.int64) if possible is None else possible
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as result:
+        np.savez(given, job=json.dumps(job), tokens=tokens, weight=weight, possible=free, start=parameters)
+        given.seek(0)
+        told = _watch(given, result, began + limit_seconds, on_progress, cancel)
+        trained = _read(result, parameters.shape)
     return Retrained(trained, steps, time.monotonic() - began, float(told["peak_rss_mb"]), float(told["loss"]))
 
 
@@ -114,9 +113,10 @@ def _first(model_dir: Path) -> NDArray[np.float32]:
     return first
 
 
-def _result(directory: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _read(result: IO[bytes], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    result.seek(0)
     try:
-        parameters: NDArray[np.float32] = np.load(directory / "parameters.npy", allow_pickle=False)
+        parameters: NDArray[np.float32] = np.load(result, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise RetrainError(f"the retraining left no parameters: {error}") from error
     if parameters.shape != shape or not np.isfinite(parameters).all():
@@ -125,12 +125,15 @@ def _result(directory: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _watch(
-    directory: Path, deadline: float, on_progress: Progress | None, cancel: threading.Event | None
+    given: IO[bytes],
+    result: IO[bytes],
+    deadline: float,
+    on_progress: Progress | None,
+    cancel: threading.Event | None,
 ) -> dict[str, Any]:
     """Run the child; return the last line it told. However this ends, the child is dead and reaped then."""
-    complaint = directory / "stderr"
     told: dict[str, Any] = {}
-    with complaint.open("wb") as stderr, _child(directory, stderr) as process:
+    with tempfile.TemporaryFile() as complaint, _child(given, result, complaint) as process:
         try:
             for line in _lines(process, deadline, cancel):
                 told = _parsed(line)
@@ -141,23 +144,25 @@ def _watch(
             raise RetrainError("retraining did not end in time") from error
         finally:
             process.kill()
-    if code != 0:
-        raise RetrainError(_obituary(code, complaint.read_text(errors="replace")))
+        if code != 0:
+            complaint.seek(0)
+            raise RetrainError(_obituary(code, complaint.read().decode(errors="replace")))
     if "peak_rss_mb" not in told:
         raise RetrainError("the retraining ended without a result")
     return told
 
 
-def _child(directory: Path, stderr: Any) -> "subprocess.Popen[bytes]":
+def _child(given: IO[bytes], result: IO[bytes], complaint: IO[bytes]) -> "subprocess.Popen[bytes]":
     """Start the child; it nices and limits itself, before it loads anything large."""
     root = str(Path(edge.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-m", "edge.workers.retrain", str(directory)],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "edge.workers.retrain", str(result.fileno())],
+        stdin=given,
         stdout=subprocess.PIPE,
-        stderr=stderr,
-        cwd=directory,
+        stderr=complaint,
+        pass_fds=[result.fileno()],
+        cwd="/",
         # Arenas and BLAS threads reserve address space by the hundred MB; neither is used here.
         env={**spared(), "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"},
     )

@@ -1,6 +1,5 @@
 """Retraining in a real child process: it learns, it repeats itself, and it dies with a reason."""
 
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from edge.slots import shipped
 from edge.workers import retrain as worker
 
 MODEL = shipped("detector")
+ROOT = Path(__file__).parents[1]
 PAIRS = [("door", "open"), ("lamp", "on"), ("kettle", "on"), ("kettle", "off"), ("lamp", "off")]
 VOCABULARY = Vocabulary().grown([*PAIRS, ("siren", "on")])
 
@@ -270,22 +270,34 @@ def test_any_death_has_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         brief()
 
 
-def test_the_child_ends_when_nobody_listens(tmp_path: Path) -> None:
-    job = {"model_dir": str(MODEL), "steps": 10**6, "batch": 4, "lr": 1e-3, "seed": 0, "threads": 1, "nice": 0}
-    (tmp_path / "job.json").write_text(json.dumps({**job, "memory_mb": None}))
-    arrays = {"tokens": IDS, "weight": EVEN, "possible": np.empty((0, 2), np.int64)}
-    for name, array in {**arrays, "start": np.load(MODEL / "initial.npy")}.items():
-        np.save(tmp_path / name, array)
-    code = "from pathlib import Path; from edge.workers import retrain; retrain.TELL_EVERY = 0.01; "
-    command = [sys.executable, "-c", f"{code}retrain.run(Path({str(tmp_path)!r}))"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[1])
-    assert child.stdout is not None
-    child.stdout.readline()
-    child.stdout.close()
-    assert child.wait(20) != 0
-    assert child.stderr is not None
-    assert "BrokenPipe" in child.stderr.read().decode()
-    child.stderr.close()
+def test_who_is_killed_takes_the_child_along_and_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np\nfrom pathlib import Path\nfrom edge.retrainer import retrain\n"
+        "retrain(np.ones((9, 10, 6), np.int64), np.ones(9, np.float32), seed=0, steps=10**6, limit_seconds=600,\n"
+        f"        model_dir=Path({str(MODEL)!r}), on_progress=lambda *_: print('goes', flush=True))"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, env=env)
+    assert parent.stdout is not None
+    with parent, parent.stdout:
+        assert parent.stdout.readline() == b"goes\n"
+        (child,) = [
+            int(pid) for each in Path(f"/proc/{parent.pid}/task").glob("*/children") for pid in each.read_text().split()
+        ]
+        parent.kill()
+        parent.wait()
+        deadline = time.monotonic() + 20
+        while runs(child):
+            assert time.monotonic() < deadline, "the child goes on"
+            time.sleep(0.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+def runs(pid: int) -> bool:
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # one that was not reaped yet has none
+    except OSError:
+        return False
 
 
 def test_some_sequences_end_where_something_is_hidden_as_they_are_scored() -> None:

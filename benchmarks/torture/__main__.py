@@ -104,7 +104,7 @@ class Torture:
             home.until(lambda: len(home.witness.acknowledged) == len(home.publisher.taken))
             home.ask(LEARN)
             if not home.until((home.data / "slots" / "current.json").exists):
-                raise EdgeError("the first model was not learned")
+                raise EdgeError(f"the first model was not learned: {home.hub and home.hub.last_words()}")
             home.until(lambda: False, 1.0)
             assert home.hub is not None
             home.hub.stop()

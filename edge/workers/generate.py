@@ -1,7 +1,7 @@
 """The generation child: a llama.cpp model writes replies held to a grammar, or tells how likely given ones are.
 
 Reads one JSON job on standard input, writes one JSON object a line to standard output. It dies alone: a malformed
-grammar or model file can take this process down, never the agent.
+grammar or model file can take this process down, never the agent. And it dies with the agent.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import Any
 
 from edge.workers.chat import Form
 from edge.workers.engine import UBATCH, Engine, Unusable
+from edge.workers.lifeline import bind
 from edge.workers.memory import peak_rss_mb
 from edge.workers.ranking import Candidate, most, ranked
 from edge.workers.sampling import Chances, compiled
@@ -181,6 +182,7 @@ def work(job: dict[str, Any]) -> None:
 def main() -> int:
     """Do the one job on standard input."""
     job = json.load(sys.stdin)
+    bind(job["parent"])
     os.nice(job["nice"])
     resource.setrlimit(resource.RLIMIT_AS, (job["memory"], job["memory"]))
     try:

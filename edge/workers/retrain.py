@@ -1,8 +1,8 @@
-"""The retraining child: `python -m edge.workers.retrain JOBDIR`. numpy and onnxruntime, nothing else.
+"""The retraining child: `python -m edge.workers.retrain RESULT`. numpy and onnxruntime, nothing else.
 
-Reads job.json, tokens.npy, weight.npy, possible.npy and start.npy; writes parameters.npy. Tells one JSON object a line:
-{"step", "steps", "loss"} as it goes, at the end {"peak_rss_mb", "loss"}. When the parent dies, the next
-line breaks the pipe and ends this process too.
+Reads one npz on standard input, a file: job (JSON), tokens, weight, possible and start; writes the parameters as npy to
+RESULT, an open file's number. Tells one JSON object a line: {"step", "steps", "loss"} as it goes, at the end
+{"peak_rss_mb", "loss"}. It dies with its parent.
 
 What is hidden and what is forgotten is drawn here, batch by batch: the exported step has no chance in it.
 """
@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.workers.lifeline import bind
 from edge.workers.memory import peak_rss_mb
 
 DEVICE, CONTROL = 2, 3  # fields, as in edge.core.sequences; the parent checks the shapes
@@ -40,7 +41,9 @@ Batch = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What job.json holds."""
+    """What is to be done, and by whom: `parent` is the process id of who asks."""
+
+    parent: int
 
     model_dir: str
     steps: int
@@ -202,14 +205,15 @@ class Training:
         return flat
 
 
-def run(directory: Path) -> None:
-    """Do the job in a directory."""
-    job = Job(**json.loads((directory / "job.json").read_text()))
+def run(source: IO[bytes], result: IO[bytes]) -> None:
+    """Do the job that a file holds."""
+    given = np.load(source, allow_pickle=False)
+    job = Job(**json.loads(str(given["job"])))
+    bind(job.parent)
     os.nice(job.nice)
     if job.memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory_mb << 20, job.memory_mb << 20))
-    names = ("tokens", "weight", "possible", "start")
-    tokens, weight, possible, start = (np.load(directory / f"{name}.npy") for name in names)
+    tokens, weight, possible, start = (given[name] for name in ("tokens", "weight", "possible", "start"))
     training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
     losses: list[float] = []
     told = -math.inf
@@ -223,7 +227,8 @@ def run(directory: Path) -> None:
         if step == job.steps or time.monotonic() - told >= TELL_EVERY:
             tell({"step": step, "steps": job.steps, "loss": losses[-1]})
             told = time.monotonic()
-    np.save(directory / "parameters.npy", training.parameters())
+    np.save(result, training.parameters(), allow_pickle=False)
+    result.flush()
     tell({"peak_rss_mb": peak_rss_mb(), "loss": float(np.mean(losses[-50:]))})
 
 
@@ -234,4 +239,5 @@ def tell(what: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    with os.fdopen(int(sys.argv[1]), "wb") as handed:
+        run(sys.stdin.buffer, handed)
