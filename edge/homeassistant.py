@@ -1,7 +1,8 @@
 """Home Assistant: has the agent discovered, again at every birth and connection, and leaves nothing behind.
 
 Only the thread of the fast loop may call it. What was published is a fact in the store, so that another form, another
-prefix or none at all removes it, however long ago it was.
+prefix or none at all removes it, however long ago it was. The broker keeps no behavior for whoever comes later: what
+was done last and is expected next is told to those who listen, and again at a birth or a connection.
 """
 
 import json
@@ -115,7 +116,7 @@ class HomeAssistant:
         Where all is published anew, that we are there is said behind it.
         """
         wanted = messages(self.form, self._place, scene, alarms_per_week)
-        kept = {*wanted, *(self._states if wanted else ())}
+        kept = {*wanted, *([self._unusual] if wanted else ())}
         published = {str(topic) for topic in self._facts.fact(_PUBLISHED, [])}
         gone = sorted(published - kept)
         if gone and not self._let_go(gone, moving=bool(wanted)):
@@ -162,21 +163,21 @@ class HomeAssistant:
         """Publish our own states again."""
         if self.form != "off":
             if self._told:
-                self._send(self._states[0], json.dumps(self._told), retain=True)
+                self._send(self._newest, json.dumps(self._told))
             unusual = self._clock() < self._unusual_until
-            self._send(self._states[1], "ON" if unusual else "OFF", retain=True)
+            self._send(self._unusual, "ON" if unusual else "OFF", retain=True)
 
     def hear_published(self, topic: str, body: Mapping[str, Any], alerts: Alerts) -> None:
         """Take in what the agent publishes: what was done, how odd it was, and what is expected."""
         if topic != "behavior" or self.form == "off":
             return
-        self._told = {**self._told, **_newest(body, alerts)}
-        self._send(self._states[0], json.dumps(self._told), retain=True)
+        self._told = {**self._told, **_in_words(body, alerts)}
+        self._send(self._newest, json.dumps(self._told))
         if body["unusual"] and body["quiet"] in {"", SAME_SEQUENCE}:
             began = self._clock() >= self._unusual_until
             self._unusual_until = self._clock() + UNUSUAL_FOR
             if began:
-                self._send(self._states[1], "ON", retain=True)
+                self._send(self._unusual, "ON", retain=True)
 
     def tick(self) -> bool:
         """Let go of what is not unusual any more; tell whether the agent is to announce itself again."""
@@ -193,8 +194,12 @@ class HomeAssistant:
         return f"{self._section.prefix}/status"
 
     @property
-    def _states(self) -> tuple[str, str]:
-        return f"{self._place.prefix}/newest", f"{self._place.prefix}/unusual"
+    def _newest(self) -> str:
+        return f"{self._place.prefix}/newest"
+
+    @property
+    def _unusual(self) -> str:
+        return f"{self._place.prefix}/unusual"
 
 
 def _page(web: Web) -> str:
@@ -205,7 +210,7 @@ def _page(web: Web) -> str:
     return f"http://[{host}]:{web.port}" if ":" in host else f"http://{host}:{web.port}"
 
 
-def _newest(body: Mapping[str, Any], alerts: Alerts) -> dict[str, Any]:
+def _in_words(body: Mapping[str, Any], alerts: Alerts) -> dict[str, Any]:
     """Return the newest behavior in words, its score, and what comes next; `score` only where it was judged."""
 
     def words(device: str, control: str) -> str:

@@ -1,6 +1,7 @@
 """The model that scores now: opened at the start, calibrated as days pass, grown by what joins the home."""
 
 import logging
+import re
 import time
 from typing import Any
 
@@ -15,6 +16,8 @@ from edge.store import Store
 from edge.watch import Watch
 
 log = logging.getLogger(__name__)
+
+_SLOT = re.compile(r"\b(\d{4,})(-[a-z0-9]+)+")  # a slot is called by its scene, and that by a device that joined
 
 
 class Incumbent:
@@ -34,8 +37,8 @@ class Incumbent:
         watch.meet = self.join
 
     def say(self, problem: str) -> None:
-        """Log a problem, and show it until a model is swapped in."""
-        log.error("%s", problem)
+        """Log a problem, slots by their numbers alone, and show it whole until a model is swapped in."""
+        log.error("%s", _SLOT.sub(r"\1", problem))
         self.problem = problem
 
     def load(self, shadow: str | None) -> None:

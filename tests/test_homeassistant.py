@@ -90,9 +90,20 @@ def test_off_removes_what_was_published_however_long_ago(store):
     assert off.discover() == []
     off.now += SETTLES
     assert off.side.tick()
-    assert off.discover() == [("sceneshift/newest", False), ("sceneshift/unusual", False)]
+    assert off.discover() == [("sceneshift/unusual", False)]
     assert off.discover() == []
     assert Beside(store, discovery="off").discover() == []
+
+
+def test_what_an_earlier_version_left_at_the_broker_of_behavior_is_removed(store):
+    Beside(store).discover()
+    store.set_fact("discovery", [*store.fact("discovery"), "sceneshift/newest"])
+    beside = Beside(store)
+    assert beside.discover() == []
+    beside.now += SETTLES
+    assert ("sceneshift/newest", False) in beside.discover()
+    assert ("sceneshift/newest", "", True) in beside.sent
+    assert "sceneshift/newest" not in store.fact("discovery")
 
 
 def test_the_version_is_heard_under_any_base_of_a_source_and_any_of_one_level(store):
@@ -151,7 +162,7 @@ def test_what_is_unusual_is_so_for_a_while_and_what_is_kept_quiet_never(store):
     agent_side = {"device": "d", "control": "c", "score": 2.0, "next": [], "unusual": True}
     alerts = Alerts(store, lambda *_: None, Settings().home.zone)
     beside.side.hear_published("behavior", {**agent_side, "quiet": "muted"}, alerts)
-    assert beside.sent[-1][0] == "sceneshift/newest"
+    assert beside.sent[-1][::2] == ("sceneshift/newest", False), "no behavior stays at the broker"
     beside.side.hear_published("behavior", {**agent_side, "quiet": ""}, alerts)
     assert beside.sent[-1] == ("sceneshift/unusual", "ON", True)
     beside.now += UNUSUAL_FOR
@@ -202,12 +213,12 @@ def test_it_is_discovered_again_at_a_birth_in_order_and_off_leaves_nothing(setti
         for topic, payload in found.items():
             if topic.startswith("homeassistant/"):
                 assert json.loads(payload)["availability_topic"] == "sceneshift/availability"
-        assert not [topic for topic in found if topic.endswith(("/alert", "/behavior", "/progress"))]
+        assert not [topic for topic in found if topic.endswith(("/alert", "/behavior", "/progress", "/newest"))]
     with Running(with_form(settings, "off")) as running:
         running.wait(lambda: not running.agent.store.fact("discovery"))
     found = retained(settings)
     assert not [topic for topic in found if topic.startswith("homeassistant/")]
-    assert not {"sceneshift/newest", "sceneshift/unusual"} & found.keys()
+    assert "sceneshift/unusual" not in found
 
 
 def test_after_the_broker_was_away_everything_is_told_again(broker, settings):
