@@ -110,16 +110,16 @@ class Data(Section):
     commit_seconds: float = Field(
         default=1.0, gt=0, le=60, description="longest wait before a behavior is on disk, seconds"
     )
-
-
-class Home(Section):
-    """Where the home is and what is known of its scene."""
     keep_days: float = Field(
         default=730.0, ge=30, le=36_500, description="days the record is kept; what is older leaves it night by night"
     )
     max_mb: float = Field(
         default=256.0, ge=32, description="MB the database may hold; beyond them the oldest leaves, night by night"
     )
+
+
+class Home(Section):
+    """Where the home is and what is known of its scene."""
 
     latitude: float | None = Field(
         default=None, ge=-90, le=90, description="degrees, north positive; without it no seasons"
