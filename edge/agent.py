@@ -1,23 +1,19 @@
 """The agent: opens everything a home needs, and runs the two loops until it is told to stop."""
 
 import json
-import queue
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any
 
 from edge import __version__, compose, notify, standing
 from edge.alerts import BEGUN
-from edge.core.behaviors import Entry
 from edge.core.devices import Device
 from edge.core.discovery import entity_ids
-from edge.core.errors import MessageError, SettingsError
-from edge.core.events import Message
 from edge.core.habits import MOST
+from edge.core.outbox import ALERT, PASSING, USUAL
+from edge.desk import Desk
 from edge.dialects import Dialects, dialect
 from edge.homeassistant import HomeAssistant
 from edge.jobs import Jobs
@@ -30,8 +26,10 @@ from edge.synthesis import Progress
 from edge.watch import Watch
 
 BATCH = 200  # messages in one commit, at most: what the broker may have under way
-HEEDED = {"mute", "feedback", "mode", "alarms", "alerts"}  # requests done at once
+# Seconds after a connection within which the broker has begun to send what it kept, and after which it has ended.
+BACKLOG = (5.0, 600.0)
 TICK = 1.0  # seconds between two looks at what is not urgent
+RANKS = {"alert": ALERT, "behavior": PASSING, "progress": PASSING}  # of what is published
 BEAT = 300.0  # seconds between two signs of life on disk: seldom, for an SD card's sake
 
 
@@ -46,6 +44,7 @@ class Agent:
         self._damaged = "" if salvaged is None else salvaged.told  # what a record that was damaged has lost
         self.session = Session(settings.broker)
         self.requests = Requests(settings.broker.prefix)
+        self._desk = Desk(self.requests, self.session.publish, self.announce)
         own = entity_ids(settings.broker.client_id)  # heard of through Home Assistant, an alert would cause the next
         self._sources = Dialects(
             dialect(source.dialect, {**source.options(), "exclude": (*source.exclude, *own)})
@@ -55,16 +54,16 @@ class Agent:
         alerts = compose.alerts(settings, self.store, self.publish)
         zone = settings.home.zone
         self.watch = Watch(self.store, self.session.acknowledge, self.publish, self._sources, zone, alerts=alerts)
-        self.jobs = Jobs(settings, self.store, self.watch, self, on_progress)
+        self.jobs = Jobs(settings, self.store, self.watch, self._desk, on_progress)
         self.home_assistant = HomeAssistant(settings, self.store, self.session.publish)
+        self._began = time.monotonic()  # when the connection did
         self._connected = threading.Event()  # set by the broker's thread, heeded by the loop's
         self.watch.states.values = self.store.states()
         self.watch.devices.update({device.id: device for device in self.store.devices()})
         self.watch.devices.update(self.jobs.known.devices)
+        self.watch.census.know((device.id for device in self.store.devices()), self.store.pairs())
         self.on_publish: list[Callable[[str, Mapping[str, Any]], None]] = []  # hear what is published; must not block
         self.snapshot: Mapping[str, Any] = {}  # the status of a moment ago, for other threads
-        self._asked: queue.SimpleQueue[Request] = queue.SimpleQueue()  # by other threads of this process
-        self._futures: dict[str, Future[dict[str, Any]]] = {}  # their answers to come, by transaction
         self._progress: Mapping[str, Any] | None = None  # what was told last of the job under way
         self._described: list[Device] = []
         self._take_up()
@@ -81,7 +80,7 @@ class Agent:
             ready = False
             while not stop.is_set():
                 self._hear()
-                self._heed_asked()
+                self._desk.heed_threads(self.jobs)
                 self._introduce()
                 if not ready and self.session.connected:
                     ready = True
@@ -103,8 +102,7 @@ class Agent:
     def close(self) -> None:
         """Stop children and threads, say goodbye to the broker, close the store."""
         self.jobs.close()
-        for waiting in self._futures.values():
-            waiting.cancel()
+        self._desk.close()
         self.session.close()
         self.store.close()
 
@@ -113,20 +111,17 @@ class Agent:
         self.home_assistant.hear_published(topic, body, self.watch.alerts)
         for listener in self.on_publish:
             listener(topic, body)
-        self.session.publish(f"{self.settings.broker.prefix}/{topic}", json.dumps(body), retain=retain)
+        rank = RANKS.get(topic, USUAL)
+        self.session.publish(f"{self.settings.broker.prefix}/{topic}", json.dumps(body), retain=retain, rank=rank)
 
     def ask(self, request: Request) -> "Future[dict[str, Any]]":
         """Ask from another thread: done by the loop's own, answered as over MQTT (status, data, error)."""
-        mark = uuid.uuid4().hex
-        future: Future[dict[str, Any]] = Future()
-        self._futures[mark] = future
-        self._asked.put(replace(request, transaction=mark))
-        return future
+        return self._desk.ask(request)
 
     def _take_up(self) -> None:
         """Take up what was lived and told: no alert is repeated, no mute forgotten."""
         rows = list(self.store.behaviors_with_ids(after=max(0, self.store.newest() - MOST)))
-        told = self.store.alerts(rows[0][1].time, BEGUN) if rows else []
+        told = self.store.alerts(min(each.time for _, each in rows), BEGUN) if rows else []  # clocks are set back
         self.watch.take_up(rows, told, time.time())
 
     def _hear(self) -> None:
@@ -139,37 +134,40 @@ class Agent:
                 break
             messages += more
         if not messages:
+            self._catch_up(0)
             return
         asked = [message for message in messages if self.requests.concerns(message)]
         told = [message for message in messages if self.jobs.scenery.concerns(message)]
         around = [message for message in messages if self.home_assistant.concerns(message)]
         ours = [*told, *asked, *(message for message in around if not self._sources.matches(message.topic))]
-        self.watch.handle([message for message in messages if message not in ours])
+        mine = {id(message) for message in ours}
+        self.watch.handle([message for message in messages if id(message) not in mine])
+        if gone := self.watch.take_gone():
+            self.store.drop(gone)
         if (described := self._sources.described()) != self._described:
             self._described = described
-            self.store.remember(described)
-            self.watch.devices.update({device.id: device for device in described})
+            self.store.remember(self.watch.describe(described))
         for message in told:
             self.jobs.scenery.hear(message)
         for message in around:
             self.home_assistant.hear(message)
-        for message in asked:
-            self._obey(message)
+        if refused := self._desk.hear(asked, self.jobs):
+            self.store.record(refused)
         self.session.acknowledge(ours)
+        self._catch_up(len(messages))
 
-    def _obey(self, message: Message) -> None:
-        """Do what a request asks, or say why not."""
-        try:
-            self._do(self.requests.read(message), message.time)
-        except MessageError as error:
-            self.store.record([Entry(message, rejected=error.reason)])
-        except SettingsError as error:
-            self.answer(self.requests.what(message), {}, error=str(error))
+    def _catch_up(self, heard: int) -> None:
+        """Notice when what the broker had kept for us has come: at the first batch that leaves nothing waiting."""
+        connected = time.monotonic() - self._began
+        if (heard < BATCH and not self.session.inbox and connected > BACKLOG[0]) or connected > BACKLOG[1]:
+            self.watch.behind = False
 
     def _introduce(self) -> None:
         """Tell all there is to know where the broker has just connected us, or Home Assistant has just started."""
-        if self._connected.is_set() or self.home_assistant.born():
+        if connected := self._connected.is_set():
             self._connected.clear()
+            self._began, self.watch.behind = time.monotonic(), True
+        if connected or self.home_assistant.born():
             self.home_assistant.forget_sent()
             self.announce()
 
@@ -182,53 +180,6 @@ class Agent:
         if (progress := self.snapshot["progress"]) != self._progress:
             self._progress = progress
             self.publish("progress", progress or {})
-
-    def _heed_asked(self) -> None:
-        """Do what other threads of this process have asked."""
-        while not self._asked.empty():
-            self._do(self._asked.get(), time.time())
-
-    def _do(self, request: Request, now: float) -> None:
-        """Do what is asked, at once or as a job; `now` by the wall clock."""
-        if request.what not in HEEDED:
-            self.jobs.ask(request)
-            return
-        data, wrong = {}, ""
-        try:
-            data = self._heed(request, now)
-        except SettingsError as error:
-            wrong = str(error)
-        self.announce()
-        if request.what == "mode" and not wrong:
-            self.jobs.ask(request)
-        else:
-            self.answer(request.what, data, error=wrong, transaction=request.transaction)
-
-    def _heed(self, request: Request, now: float) -> dict[str, Any]:
-        """Keep what a person says of alerts or chooses, and return what holds; raises SettingsError."""
-        alerts, choices = self.watch.alerts, self.jobs.choices
-        match request.what:
-            case "mute":
-                return alerts.mute(request.device, request.minutes, now)
-            case "feedback":
-                return alerts.feedback(request.alert, request.verdict)
-            case "alarms":
-                choices.choose_alarms(request.number)
-            case "alerts":
-                choices.choose_alerts(on=request.on)
-            case _:
-                choices.choose_mode(request.mode)
-        self.jobs.heed_choices()
-        return choices.status()
-
-    def answer(self, what: str, data: Mapping[str, Any], *, error: str = "", transaction: str = "") -> None:
-        """Answer a request to who asked: a thread of this process, or over MQTT."""
-        if (waiting := self._futures.pop(transaction, None)) is not None:
-            status = {"status": "error", "error": error} if error else {"status": "ok"}
-            if waiting.set_running_or_notify_cancel():
-                waiting.set_result({**status, "data": dict(data)})
-            return
-        self.session.publish(*self.requests.answer(what, data, error=error, transaction=transaction))
 
     def announce(self) -> None:
         """Tell what the agent is doing, retained; called at every connection and change.
@@ -267,4 +218,11 @@ class Agent:
             **self.jobs.status(),
             "problem": "; ".join(filter(None, (self.jobs.problem, self._damaged))),
             **self.watch.alerts.status(time.time(), now),
+            "shed": self._shed(),
         }
+
+    def _shed(self) -> dict[str, int]:
+        """Return what was dropped since the start because there was too much of it; messages are counted on disk."""
+        unsent = {f"{rank} publications": count for rank, count in self.session.outbox.shed.items()}
+        found = {"messages at QoS 0": self.session.dropped, **unsent, **self._desk.refused}
+        return {what: count for what, count in found.items() if count}

@@ -7,22 +7,26 @@ behaviors is over, however soon the mute ends: what was going on is not told hal
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, NamedTuple, Protocol
 
 from edge.adapt import Model
 from edge.core.behaviors import Behavior
+from edge.core.calibration import PARTS
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.errors import SettingsError
-from edge.core.explanations import MOST_EXPECTED, Explanation, explain, likeliest
+from edge.core.explanations import FLICKER, MOST_EXPECTED, Explanation, explain, likeliest
+from edge.core.flicker import Begun
 from edge.core.habits import Habits
 from edge.core.phrases import Phrases
-from edge.core.quiet import EVERYTHING, EXCLUDED, LONGEST_MUTE, MUTED, SAME_SEQUENCE, SHADOW, Quiet, fits
-from edge.core.sequences import CARRIED, Window
+from edge.core.quiet import COOLDOWN, EVERYTHING, EXCLUDED, LONGEST_MUTE, MUTED, SAME_SEQUENCE, SHADOW, Quiet, fits
+from edge.core.sequences import CARRIED, Window, step_of
 from edge.core.verdicts import FEEDBACK, SENT, TOLD, UNUSUAL, Alert, Verdict
 
 MUTES = "mutes"  # the fact that keeps them
+FLICKERED = 6 * 3600.0  # seconds between two alerts that something flickers; they are not charged to the budget
 BLAMED = 0.5  # the own score under which a behavior is never a sequence's oddest: ten of it do not reach the limit
 BEGUN = (*TOLD, SHADOW)  # states of what has made a sequence one that alarmed
 
@@ -76,10 +80,12 @@ class Alerts:
         self.phrases = phrases or Phrases()
         self.quiet = quiet or Quiet()
         self.habits = Habits(zone)
+        self._zone = zone
         self.devices: dict[str, Device] = {}
         self.shadow_mode = ""
         self.newest = 0  # the number of the alert that was told last
         self.kept_quiet: Counter[str] = Counter()  # unusual or excluded behaviors nobody was told of, by reason
+        self._flickered = float("-inf")  # when it was told last that something flickers
         self._run = float("-inf")  # when the run of behaviors began
         self._muted: set[str] = set()  # devices a mute met in it
         self._noted: set[tuple[str, str]] = set()  # (device, reason) kept once in a sequence
@@ -168,6 +174,36 @@ class Alerts:
         if verdict.quiet in {"", SHADOW}:
             self.alarmed(window)
 
+    def flicker(self, begun: Begun, model: Model, heard: float) -> None:
+        """Keep, and tell unless it is to be quiet, that a device has begun to flicker. `heard`: wall clock."""
+        behavior = begun.behavior
+        if self.excluded(behavior.device):
+            return
+        steps = (step_of(behavior, self._zone),)
+        nothing = (0.0,) * len(PARTS)
+        known = Dictionary(self.devices, ())
+        why = explain(
+            behavior, steps, nothing, model.limits.parts,
+            habits=self.habits, dictionary=known, expected=(), model=model.slot,
+        )  # fmt: skip
+        why = replace(why, odd=FLICKER, since=begun.seconds)
+        sentence, quiet = self.phrases.sentence(why), self._flicker_reason(behavior, heard)
+        alert = Alert(behavior.time, None, begun.score, UNUSUAL, sentence, quiet or SENT, explanation=why)
+        number = self._store.add_alert(alert)
+        if quiet:
+            self.kept_quiet[quiet] += 1
+            return
+        self.newest, self._flickered = number, behavior.time
+        told = {"device": behavior.device, "control": behavior.control, "score": round(begun.score, 3)}
+        told |= {"threshold": UNUSUAL, "unusual": True, "quiet": "", "next": [], "model": model.slot}
+        what = {"alert": number, "sentence": sentence, "t": behavior.time, "explanation": why.as_json()}
+        self._publish("alert", {**what, **told})
+
+    def _flicker_reason(self, behavior: Behavior, heard: float) -> str:
+        muted = MUTED if self.quiet.muted(self.device(behavior.device), heard) else ""
+        early = COOLDOWN if abs(behavior.time - self._flickered) < FLICKERED else ""
+        return self.quiet.silent or muted or (SHADOW if self.shadow_mode else early)
+
     def take_up(self, alerts: Iterable[Alert], now: float) -> set[int]:
         """Take up mutes and what was told lately; return the behavior rows that alarmed. `now`: wall clock."""
         self.quiet.take_up(self._store.fact(MUTES, {}), now)
@@ -175,7 +211,9 @@ class Alerts:
         for alert in alerts:
             if alert.state in TOLD:
                 self.newest = max(self.newest, alert.id)
-            if alert.state in TOLD and alert.explanation is not None:
+            if alert.state in TOLD and alert.explanation is not None and alert.explanation.odd == FLICKER:
+                self._flickered = alert.time
+            elif alert.state in TOLD and alert.explanation is not None:
                 self.quiet.charge(alert.explanation.device, alert.time)
             if alert.state in BEGUN and alert.behavior is not None:
                 begun.add(alert.behavior)
@@ -191,7 +229,7 @@ class Alerts:
         if not (math.isfinite(minutes) and 0 <= minutes * 60 <= LONGEST_MUTE):
             raise SettingsError("mute needs minutes: from 0, which ends it, to a year of them")
         if minutes:
-            self.quiet.mute(device, now + minutes * 60)
+            self.quiet.mute(device, now + minutes * 60, now)
         else:
             self.quiet.unmute(device)
             self._muted = {each for each in self._muted if not fits([device], self.device(each))}

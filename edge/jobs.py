@@ -25,7 +25,7 @@ from edge.slots import Slots
 from edge.store import Room, Store
 from edge.synthesis import Home, Progress
 from edge.watch import Watch
-from edge.work import Work
+from edge.work import MOST_WAITING, Work
 
 REPLAYED = 30 * 86400.0  # seconds that the newest behavior lies back where it is no home of today
 
@@ -132,7 +132,7 @@ class Jobs:
         elif slow is None:
             self._refuse(request, self.problem)
         elif self._work.busy and self._work.own:
-            self._work.waiting.append(request)
+            self._wait(request)
         elif self._work.busy:
             self._refuse(request, "an adaptation is under way")
         elif request.what == "rollback":
@@ -163,7 +163,7 @@ class Jobs:
         """Adapt to the mode the house is in, after what is under way; by then it may be another."""
         target, model = self._housed(), self.watch.model
         if self._work.busy:
-            self._work.waiting.append(request)
+            self._wait(request)
         elif target is None:
             self._telling.answer("mode", self.choices.status(), transaction=request.transaction)
         elif self.slow is None or model is None:
@@ -179,12 +179,19 @@ class Jobs:
         target = scene.housed(self.choices.mode)
         return None if (target.mode or "home") == (scene.mode or "home") else target
 
+    def _wait(self, request: Request) -> None:
+        """Keep a request for when what is under way has ended, as far as there is room."""
+        if len(self._work.waiting) < MOST_WAITING:
+            self._work.waiting.append(request)
+        else:
+            self._refuse(request, f"busy, and {MOST_WAITING} requests wait already: ask again later")
+
     def _refuse(self, request: Request, why: str) -> None:
         self._telling.answer(request.what, {}, error=why, transaction=request.transaction)
 
     def _recalibrated(self, model: Model, dictionary: Dictionary) -> Outcome:
         """Refit a model's limits on what was lived since its training, in the scene it is for."""
-        since = max(model.created, self.scenery.since)
+        since = max(self.incumbent.calibrator.since(model, self.now()), self.scenery.since)
         lived = lived_since(self.store, self.settings.home.zone, since, dictionary)
         return Outcome(None, limits=self.incumbent.calibrator.refit(model, lived))
 

@@ -128,6 +128,19 @@ class Recorder:
         memory.devices.pop(device, None)
         memory.states = {key: value for key, value in memory.states.items() if key[0] != device}
 
+    def drop(self, devices: Iterable[str]) -> None:
+        """Forget devices that never acted, and their states."""
+        with self._lock:
+            memory, gone = self._memory.copy(), set(devices)
+            gone -= {device for device, _ in memory.pairs}
+            with self._database.transaction():
+                for device in gone:
+                    self._database.write("DELETE FROM states WHERE device = ?", device)
+                    self._database.write("DELETE FROM devices WHERE id = ?", device)
+                    memory.devices.pop(device, None)
+            memory.states = {key: value for key, value in memory.states.items() if key[0] not in gone}
+            self._memory = memory
+
     def _settle(self, memory: _Memory) -> None:
         """Take over what a transaction has made durable."""
         for key in memory.written:

@@ -82,6 +82,10 @@ class Store:
         """Keep names and classes of devices, new or changed, that have not acted yet."""
         self._recorder.remember(devices)
 
+    def drop(self, devices: Iterable[str]) -> None:
+        """Forget devices that never acted, and their states."""
+        self._recorder.drop(devices)
+
     def merge(self, behaviors: Iterable[tuple[Behavior, str]], devices: Iterable[Device]) -> Merged:
         """Take behaviors of the past, each with its device's shown name, into the record, all of them or none.
 

@@ -14,9 +14,11 @@ from edge.adapt import Model
 from edge.alerts import Alerts, Keeping
 from edge.core.behaviors import Behavior, Entry, States
 from edge.core.calibration import drifting
+from edge.core.census import Census
 from edge.core.devices import Device
 from edge.core.errors import MessageError
 from edge.core.events import CLOCK_SET, Event, Message
+from edge.core.flicker import FLICKERING, Flicker
 from edge.core.gate import Trial
 from edge.core.sequences import Window
 from edge.core.verdicts import UNUSUAL, Alert, Verdict
@@ -68,6 +70,9 @@ class Watch:
         self._dialect = dialect
         self._zone = zone
         self.states = States()
+        self.census = Census()
+        self.flicker = Flicker()
+        self.behind = False  # whether what is heard may be a backlog, whose times of arrival say nothing
         self.alerts = alerts or Alerts(store, publish, zone)
         self.window = Window()
         self.model: Model | None = None
@@ -110,7 +115,25 @@ class Watch:
             for behavior, row in zip(entry.behaviors, ids, strict=False):
                 self.live(behavior, row, entry.message.time)
                 count += 1
+        for begun in self.flicker.take_begun():
+            if self.model is not None:
+                self.alerts.flicker(begun, self.model, messages[-1].time)
         return count
+
+    def describe(self, devices: Iterable[Device]) -> list[Device]:
+        """Take in devices that a source has described, acting or not; return those there is a place for."""
+        seated = [device for device in devices if self.census.seat(device.id)]
+        self.devices.update({device.id: device for device in seated})
+        return seated
+
+    def take_gone(self) -> list[str]:
+        """Forget who has given up a place since the last call, and return them: the record may, too."""
+        gone = self.census.take_gone()
+        if left := set(gone):
+            self.states.values = {key: value for key, value in self.states.values.items() if key[0] not in left}
+            for device in gone:
+                self.devices.pop(device, None)
+        return gone
 
     def live(self, behavior: Behavior, row: int, heard: float) -> None:
         """Put a durable behavior into its sequence, score it, and alert where it is unusual.
@@ -159,7 +182,13 @@ class Watch:
             return Entry(message, rejected=error.reason)
         if any(event.live and event.time < CLOCK_SET for event in events):
             return Entry(message, rejected="clock not set")
+        if stranger := next(filter(None, (self.census.refuses(event, message.time) for event in events)), ""):
+            return Entry(message, rejected=stranger)
         behaviors = [found for event in events if (found := self.states.behavior(event)) is not None]
+        if not self.behind and sum(map(self.flicker.leaves_aside, behaviors)):
+            return Entry(message, rejected=FLICKERING)
+        for behavior in behaviors:
+            self.census.acted(behavior.device)
         for event in events:
             if event.device not in self.devices and any(each.device == event.device for each in behaviors):
                 self._fresh.append(event.device)

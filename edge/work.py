@@ -10,7 +10,7 @@ from edge.learning import Outcome
 from edge.requests import Request
 from edge.synthesis import Progress
 
-MOST_WAITING = 8  # requests kept for later; beyond them the oldest is forgotten
+MOST_WAITING = 8  # requests kept for later; beyond them who asks is told so
 
 
 class Work:
@@ -20,7 +20,7 @@ class Work:
         """Nothing is under way; `on_progress` hears how far a job is, in the job's thread."""
         self.progress: dict[str, Any] | None = None  # of the job under way: job, scene, what, done, of
         self.own = False  # whether the job under way is one the agent gave itself
-        self.waiting: deque[Request] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[Request] = deque()
         self._hears_progress = on_progress
         self._worker = ThreadPoolExecutor(1, "slow")
         self._job: tuple[Request, Future[Outcome]] | None = None

@@ -136,7 +136,7 @@ def test_a_mode_told_just_before_the_process_ended_is_heeded_at_the_next_start(b
 
 def test_a_scene_that_nothing_can_be_adapted_to_yet_is_refused_and_changes_no_mode(broker, tmp_path):
     agent, answered = Agent(settings_for(broker, tmp_path)), []
-    agent.answer = lambda what, *_, **more: answered.append((what, more.get("error", "")))
+    agent._desk.answer = lambda what, *_, **more: answered.append((what, more.get("error", "")))
     try:
         agent.jobs.ask(Request("adapt", Scene.parse("away")))
         agent.jobs.tick()
@@ -169,11 +169,11 @@ def test_a_season_that_is_noticed_ends_no_mode(broker, tmp_path):
 def test_a_mode_told_during_a_job_waits_for_it_and_is_the_last_one_told(broker, tmp_path):
     agent, held = Agent(settings_for(broker, tmp_path)), threading.Event()
     answered = []
-    agent.answer = lambda what, *_, **more: answered.append((what, more.get("error", "")))
+    agent._desk.answer = lambda what, *_, **more: answered.append((what, more.get("error", "")))
     try:
         agent.jobs._begin(Request("adapt"), lambda: (held.wait(20), Outcome(None, {"abandoned": "x"}))[1])
         for mode in ("away", "guests"):
-            agent._do(Request("mode", mode=mode), homes.MONDAY)
+            agent._desk.do(Request("mode", mode=mode), homes.MONDAY, agent.jobs)
         assert agent.jobs.choices.mode == "guests"
         assert str(agent.jobs.scenery.scene) == "winter"
         assert not answered

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
-from edge.core.explanations import DEVICE, DURATION, ORDER, TIME
+from edge.core.explanations import DEVICE, DURATION, FLICKER, ORDER, TIME
 from edge.core.scenes import HOUSE_MODES, OCCUPANCIES, PARTS, SEASONS
 
 Form = Literal["device", "entities", "off"]
-ODD = (DEVICE, ORDER, TIME, DURATION)  # event types of an alert
+ODD = (DEVICE, ORDER, TIME, DURATION, FLICKER)  # event types of an alert
 TRAINING = ("recording", "learning", "calibrating", "adapting", "probation", "idle")
 MIGRATE = json.dumps({"migrate_discovery": True})  # another topic is about to tell of the same entity
 DEVICE_FORM_SINCE = (2024, 11)

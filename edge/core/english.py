@@ -23,6 +23,7 @@ ENGLISH: Mapping[str, str] = {
     "duration.short": "only {since} after its last use, where {usual} is usual",
     "duration.long": "{since} after its last use, where {usual} is usual",
     "duration.odd": "at an unusual distance of {since} from its last use",
+    "flicker": "over and over for {since}: it flickers, and is left aside until it is calm",
     # When, and how often, it is usually done.
     "usual.never": "it was never seen before",
     "usual.once": "seen once before, on {last}",

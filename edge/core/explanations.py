@@ -15,11 +15,12 @@ from edge.core.habits import Habit, Habits
 from edge.core.sequences import Sequence
 from edge.core.vocabulary import Vocabulary
 
-Odd = Literal["device", "order", "time", "duration"]
+Odd = Literal["device", "order", "time", "duration", "flicker"]
 DEVICE: Odd = "device"
 ORDER: Odd = "order"
 TIME: Odd = "time"
 DURATION: Odd = "duration"
+FLICKER: Odd = "flicker"  # no part of a score: edge/core/flicker.py
 Parts = tuple[float, ...]  # in the order of edge/core/calibration.py's PARTS
 MOST_EXPECTED = 3
 _FIELDS: dict[str, Odd] = {

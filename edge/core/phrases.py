@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from edge.core.controls import part_and_word
 from edge.core.english import ENGLISH
 from edge.core.errors import SettingsError
-from edge.core.explanations import DEVICE, DURATION, ORDER, Explanation, seldom
+from edge.core.explanations import DEVICE, DURATION, FLICKER, ORDER, Explanation, seldom
 from edge.core.habits import Habit
 from edge.core.past import DAY, LATELY, SLOT, When
 from edge.core.prompts import clean
@@ -149,6 +149,8 @@ class Phrases:
     def _odd(self, told: Explanation) -> str:
         if told.odd == DURATION:
             return self._duration(told)
+        if told.odd == FLICKER:
+            return self.say("flicker", since=self._span(told.since or 0.0))
         before = self.behavior(*told.after) if told.after else ""
         return self.say(_odd_key(told), day=self.say(f"day.{told.day}"), before=before)
 
