@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench interop mosquitto chromium clean
+.PHONY: demo test bench fuzz interop mosquitto chromium clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sceneshift demo
@@ -18,6 +18,10 @@ test: $(VENV)/.test mosquitto chromium
 
 bench: $(VENV)/.test mosquitto
 	$(BIN)/python -m benchmarks
+
+# Every parser of bytes from outside, a minute each; `fuzz/__main__.py` says how to go on for longer.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m fuzz all
 
 # Beside others' programs: two Home Assistants (3.11, 3.13), installed once into .cache/interop, and what firmware is
 # validated with. Minutes; not part of `make test`.

@@ -1,0 +1,34 @@
+"""What one case may cost, whatever it holds: a second of the processor, and memory that does not jump."""
+
+import resource
+import time
+
+from fuzz.targets import Case
+
+SECONDS = 1.0  # of the processor, so that a busy machine fails no case
+MEGABYTES = 128  # by which one case may raise the most that the process ever had
+RESIDENT = 1500  # megabytes the whole process may come to have: what is kept from case to case shows here
+
+
+class CostlyError(Exception):
+    """A case took more than it may."""
+
+
+def watched(case: Case) -> Case:
+    """Return the case with its costs measured; raises CostlyError."""
+
+    def measured(data: bytes) -> None:
+        began, held = time.process_time(), _most()
+        case(data)
+        took, grown = time.process_time() - began, _most() - held
+        if took > SECONDS:
+            raise CostlyError(f"it took {took:.1f} s, more than {SECONDS:.0f}")
+        if grown > MEGABYTES:
+            raise CostlyError(f"it took {grown:.0f} MB of memory, more than {MEGABYTES}")
+
+    return measured
+
+
+def _most() -> float:
+    """Return the most memory that this process ever had, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
