@@ -207,7 +207,7 @@ def _page(web: Web) -> str:
     if not web.enabled or web.address.startswith(_LOOPBACK):
         return ""
     host = socket.gethostname() if web.address in _ANYWHERE else web.address
-    return f"http://[{host}]:{web.port}" if ":" in host else f"http://{host}:{web.port}"
+    return web.url(host)
 
 
 def _in_words(body: Mapping[str, Any], alerts: Alerts) -> dict[str, Any]:

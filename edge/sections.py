@@ -12,6 +12,7 @@ from edge.core.errors import SettingsError
 from edge.core.scenes import Scene
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+_UNPAIRED = "tls_key is the key of a certificate: set tls_cert as well"
 
 
 def local(address: str) -> bool:
@@ -59,19 +60,22 @@ class Broker(Section):
     @field_validator("url")
     @classmethod
     def _usable(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError("must be mqtt://host:port or mqtts://host:port")
-        if "@" in parts.netloc:
+        if "@" in url:
             raise ValueError("must hold no user or password; use the keys user and password_file")
-        _ = parts.port  # raises ValueError for a port that is none
+        try:
+            parts = urlsplit(url)
+            usable = bool(parts.scheme in _PORTS and parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:  # its words repeat what was typed, which may be a password
+            usable = False
+        if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("must be mqtt://host:port or mqtts://host:port")
         return url
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
         """Refuse a broker on another machine that anybody on the way could be, or that takes anybody for us."""
         if self.tls_key is not None and self.tls_cert is None:
-            raise ValueError("tls_key is the key of a certificate: set tls_cert as well")
+            raise ValueError(_UNPAIRED)
         known = self.tls_cert or (self.user and (self.password or self.password_file))
         if local(self.host) or self.insecure or (self.tls and known):
             return self
@@ -247,3 +251,18 @@ class Web(Section):
     token_file: Path | None = Field(
         default=None, description="file that holds the token; off loopback, one is made in `data.directory` if none is"
     )
+    tls_cert: Path | None = Field(
+        default=None, description="certificate of the page (PEM): it is served by TLS then, `https://`"
+    )
+    tls_key: Path | None = Field(default=None, description="its private key (PEM)")
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ValueError(_UNPAIRED)
+        return self
+
+    def url(self, host: str) -> str:
+        """Return where the page is, for who knows this computer by that name or address."""
+        scheme = "http" if self.tls_cert is None else "https"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"

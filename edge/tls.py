@@ -1,10 +1,10 @@
-"""TLS towards the broker: which authority is believed, who we are there, and what a refused handshake says."""
+"""TLS: which authority a broker must show, who we are there, what a refused handshake says; and the page's own."""
 
 import ssl
 from pathlib import Path
 
 from edge.core.errors import SettingsError
-from edge.sections import Broker
+from edge.sections import Broker, Web
 
 
 def context(broker: Broker) -> ssl.SSLContext:
@@ -20,12 +20,19 @@ def context(broker: Broker) -> ssl.SSLContext:
         try:
             made.load_verify_locations(broker.tls_ca)
         except OSError as error:
-            raise _unusable("tls_ca", broker.tls_ca, error) from error
+            raise _unusable("broker.tls_ca", broker.tls_ca, error) from error
     if broker.tls_cert is not None:
-        try:
-            made.load_cert_chain(broker.tls_cert, broker.tls_key, password="")  # nobody is there to type one
-        except OSError as error:
-            raise _unusable("tls_cert and tls_key", broker.tls_cert, error) from error
+        _show(made, broker, "broker")
+    return made
+
+
+def serving(web: Web) -> ssl.SSLContext | None:
+    """Return what the page is served with, None where it is served without TLS; raises SettingsError."""
+    if web.tls_cert is None:
+        return None
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    _show(made, web, "web")
     return made
 
 
@@ -45,6 +52,15 @@ def hint(broker: Broker) -> str:
     return "; does it want a certificate of ours? then set broker.tls_cert" if broker.tls_cert is None else ""
 
 
+def _show(made: ssl.SSLContext, section: Broker | Web, name: str) -> None:
+    """Show our certificate; raises SettingsError."""
+    assert section.tls_cert is not None
+    try:
+        made.load_cert_chain(section.tls_cert, section.tls_key, password="")  # nobody is there to type one
+    except OSError as error:
+        raise _unusable(f"{name}.tls_cert and tls_key", section.tls_cert, error) from error
+
+
 def _unusable(key: str, path: Path, error: OSError) -> SettingsError:
     why = "not in PEM form, or key and certificate are no pair" if isinstance(error, ssl.SSLError) else error.strerror
-    return SettingsError(f"broker.{key}: {path}: {why}")
+    return SettingsError(f"{key}: {path}: {why}")

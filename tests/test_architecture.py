@@ -19,7 +19,7 @@ DOORS = {  # one outside library, one owner
     "amqtt": {"edge/demo/broker.py"},
     "sqlalchemy": {"edge/importers/recorder.py", "edge/importers/generations.py"},
     "starlette": {"edge/web/app.py", "edge/web/door.py"},
-    "uvicorn": {"edge/web/server.py"},
+    "uvicorn": {"edge/web/server.py", "edge/web/connections.py"},
     "jinja2": {"edge/web/rendering.py", "edge/workers/chat.py"},
     "cryptography": {"edge/trust.py"},
     "ray": set(),

@@ -6,6 +6,7 @@ import pytest
 
 from edge import doctor
 from edge.mqtt import Session
+from edge.sections import Broker
 from edge.settings import Settings
 from tests.conftest import Mosquitto, free_port
 
@@ -17,7 +18,7 @@ def settings_with(folder: Path, url: str, **sections: object) -> Settings:
 def test_all_is_looked_at_and_what_is_wrong_can_be_mended(tmp_path):
     found = doctor.checks(settings_with(tmp_path, f"mqtt://127.0.0.1:{free_port()}"), wait=0.3)
     names = [check.name for check in found]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) == 11
     assert all(check.detail for check in found)
     assert all(check.ok or check.mend for check in found)
     (broker,) = (check for check in found if check.name == "broker")
@@ -62,11 +63,22 @@ def test_places_and_secrets(tmp_path, monkeypatch: pytest.MonkeyPatch):
     secret = tmp_path / "password"
     secret.write_text("planted-secret", encoding="ascii")
     secret.chmod(0o644)
-    check = doctor.password(secret)
-    assert (check.ok, check.mend) == (False, f"chmod o= {secret}")
-    secret.chmod(0o600)
-    assert doctor.password(secret).ok
-    assert not doctor.password(tmp_path / "gone").ok
+    for key in ("password_file", "tls_key"):
+        secret.chmod(0o644)
+        broker = Broker.model_validate({key: secret, "tls_cert": tmp_path})
+        check = doctor.secrets(broker)
+        assert (check.ok, check.mend) == (False, f"chmod o= {secret}")
+        secret.chmod(0o600)
+        assert doctor.secrets(broker).ok
+    assert not doctor.secrets(Broker(password_file=tmp_path / "gone")).ok
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    record = data / "sceneshift.db"
+    record.touch()
+    record.chmod(0o644)
+    assert doctor.directory(data).mend == f"chmod o= {data}"
+    data.chmod(0o750)
+    assert doctor.directory(data).ok
 
 
 def test_the_clock(monkeypatch: pytest.MonkeyPatch):

@@ -607,7 +607,7 @@ def test_the_doctor_tells_what_the_page_lacks(tmp_path, monkeypatch):
     token.chmod(0o644)
     check = doctor.page(Web(token_file=token))
     assert (check.ok, check.mend) == (False, f"chmod o= {token}")
-    assert doctor.page(Web(token_file=tmp_path / "none")).mend == "edit [web] token_file"
+    assert doctor.page(Web(token_file=tmp_path / "none")).mend == "edit [web] token_file and tls_key"
     monkeypatch.setattr(doctor, "PAGE", ("no_such_library",))
     assert doctor.page(Web()).mend == "pip install 'sceneshift[web]'"
 

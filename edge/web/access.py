@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 
 from edge.core.errors import SettingsError
@@ -17,8 +18,8 @@ from edge.sections import Web, local
 TOKEN_FILE = "web-token"  # noqa: S105  a file's name in the data directory
 LEAST = 12  # characters of a token: fewer can be guessed
 LASTS = 30 * 86400  # seconds a session holds
-TRIES, WITHIN = 5, 60.0  # wrong tokens of one address within so many seconds, then it waits
-ALL_TRIES = 50  # of all addresses together
+TRIES, WITHIN = 5, 60.0  # wrong tokens of one network within so many seconds, then it waits
+ALL_TRIES = 50  # of all networks together
 _GUEST, _KNOWN = "guest", "known"
 
 
@@ -29,6 +30,17 @@ class Session:
     id: str
     known: bool
     end: int
+
+
+def network(address: str) -> str:
+    """Return what counts as one visitor: an IPv4 address, or the IPv6 /64 of which one machine has every address."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
 def token_path(web: Web, directory: Path) -> Path | None:
@@ -46,6 +58,7 @@ def read_token(web: Web, directory: Path) -> str | None:
     try:
         if web.token_file is None and not (path.exists() and path.stat().st_size):
             path.touch(mode=0o600)
+            path.chmod(0o600)  # where an empty one was there
             path.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -62,7 +75,7 @@ class Access:
         """Take the token, None where nobody is asked for one."""
         self._token = token
         self._key = sha256(b"session " + token.encode()).digest() if token else secrets.token_bytes(32)
-        self._wrong: deque[tuple[float, str]] = deque(maxlen=ALL_TRIES)  # (time, address), the newest
+        self._wrong: deque[tuple[float, str]] = deque(maxlen=ALL_TRIES)  # (time, network), the newest
 
     @property
     def asks(self) -> bool:
@@ -99,18 +112,18 @@ class Access:
         return not self.asks or (session is not None and session.known)
 
     def wait(self, address: str, now: float) -> bool:
-        """Tell whether an address has guessed too often lately, or all of them have."""
+        """Tell whether an address's network has guessed too often lately, or all of them have."""
         while self._wrong and not 0 <= now - self._wrong[0][0] < WITHIN:
             self._wrong.popleft()
-        return len(self._wrong) >= ALL_TRIES or sum(each == address for _, each in self._wrong) >= TRIES
+        return len(self._wrong) >= ALL_TRIES or sum(each == network(address) for _, each in self._wrong) >= TRIES
 
     def right(self, token: str, address: str, now: float) -> bool:
-        """Compare a token, in the same time whatever it is; a wrong one is remembered against its address."""
+        """Compare a token, in the same time whatever it is; a wrong one is remembered against its network."""
         found = hmac.compare_digest(
             sha256((self._token or "").encode()).digest(), sha256(token.strip().encode("utf-8", "replace")).digest()
         )
         if not found:
-            self._wrong.append((now, address))
+            self._wrong.append((now, network(address)))
         return found
 
     def _sign(self, text: str) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -53,8 +52,8 @@ class Application:
         self._known = compose.known_dictionary(agent.settings.home.dictionary).devices
         self._rendering = Rendering((page.name, page.path) for page in PAGES if page.menu)
 
-    def routes(self) -> Starlette:
-        """Return the ASGI application."""
+    def behind_door(self) -> Door:
+        """Return the ASGI application: nothing is answered but through the door, an unexpected error neither."""
         web = self._agent.settings.web
         routes = [
             *(Route(page.path, self._shown(page)) for page in PAGES),
@@ -65,8 +64,8 @@ class Application:
             Route("/logout", self._leave, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
-        door = Middleware(Door, access=self._access, address=web.address, port=web.port, clock=self._clock)
-        return Starlette(routes=routes, middleware=[door], exception_handlers={HTTPException: self._refused})
+        app = Starlette(routes=routes, exception_handlers={HTTPException: self._refused})
+        return Door(app, self._access, web.address, web.port, self._clock)
 
     def _shown(self, page: Page) -> Callable[[Request], Any]:
         """Return what answers a page's requests: its view runs beside the loop, for it reads the disk."""
@@ -132,6 +131,8 @@ class Application:
             fields = await asking.form(request.stream())
         except SettingsError as error:
             return self._told(request, 400, "failed", str(error))
+        except ClientDisconnect:  # before its end: nobody is there to be told
+            return Response(status_code=400)
         if not self._access.marked(request.state.session, fields.pop("mark", "")):
             return self._told(request, 403, "stale")
         return fields
@@ -180,7 +181,9 @@ class Application:
         """Go on to a page in another session."""
         root = request.state.root
         going = RedirectResponse(f"{root}{path}", 303)
-        going.headers["Set-Cookie"] = written(request.state.cookie, self._access.cookie(session), session, root)
+        going.headers["Set-Cookie"] = written(
+            request.state.cookie, self._access.cookie(session), session, request.scope
+        )
         return going
 
     async def _enter(self, request: Request) -> Response:

@@ -59,7 +59,7 @@ class Door:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._seal(MutableHeaders(scope=message), scope, session if fresh else None, root)
+                self._seal(MutableHeaders(scope=message), scope, session if fresh else None)
             await send(message)
 
         refused = self._refused(scope, headers, session, root)
@@ -79,14 +79,14 @@ class Door:
             return RedirectResponse(f"{root}/login", 303)
         return PlainTextResponse(say("door.login"), 401)
 
-    def _seal(self, headers: MutableHeaders, scope: Scope, session: Session | None, root: str) -> None:
+    def _seal(self, headers: MutableHeaders, scope: Scope, session: Session | None) -> None:
         """Add what every answer carries, and the cookie of a new session."""
         for name, value in HEADERS.items():
             headers[name] = value
         if not scope["path"].startswith("/static/"):
             headers["Cache-Control"] = "no-store"
             if session is not None and "set-cookie" not in headers:
-                headers.append("Set-Cookie", written(self.cookie, self._access.cookie(session), session, root))
+                headers.append("Set-Cookie", written(self.cookie, self._access.cookie(session), session, scope))
 
     def _sent(self, headers: Headers) -> str:
         try:
@@ -96,10 +96,11 @@ class Door:
         return found.value if found else ""
 
 
-def written(name: str, value: str, session: Session, root: str) -> str:
-    """Return the header that sets the session's cookie: for our own pages only, and for no script."""
+def written(name: str, value: str, session: Session, scope: Scope) -> str:
+    """Return the header that sets the session's cookie: for our own pages only, for no script, with TLS only by TLS."""
     ends = f"; Max-Age={LASTS}" if session.known else ""
-    return f"{name}={value}; HttpOnly; SameSite=Strict; Path={root or '/'}{ends}"
+    sealed = "; Secure" if scope["scheme"] == "https" else ""
+    return f"{name}={value}; HttpOnly; SameSite=Strict; Path={scope['state']['root'] or '/'}{sealed}{ends}"
 
 
 def _root(scope: Scope, headers: Headers) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge import tls
 from edge.core.errors import EdgeError
 from edge.sections import Web
 from edge.web.access import read_token, token_path
@@ -72,23 +73,25 @@ def serve(agent: Running, web: Web, file: Path | None = None, *, clock: Callable
     """Serve the page of an agent; where that cannot be, a warning says why and the agent goes on without it.
 
     `file`: the settings file, shown on the page; `clock`: seconds since the epoch, what "today" is. Raises
-    SettingsError for a token that cannot be used.
+    SettingsError for a token or a certificate that cannot be used.
     """
     if not web.enabled:
         return Server("no page: web.enabled is false")
     directory = agent.settings.data.directory
     token = read_token(web, directory)
+    sealed = tls.serving(web)
     try:
         import uvicorn  # noqa: PLC0415
 
         from edge.store import Store  # noqa: PLC0415
         from edge.web.access import Access  # noqa: PLC0415
         from edge.web.app import Application  # noqa: PLC0415
+        from edge.web.connections import Connection, Listening  # noqa: PLC0415
         from edge.web.live import Live  # noqa: PLC0415
     except ImportError as error:
         return _without(f"{error.name} is not installed: pip install 'sceneshift[web]'")
     try:
-        listening = _listening(web)
+        listening = _bound(web, Listening)
     except OSError as error:
         return _without(
             f"{web.address} port {web.port}: {error.strerror or error}; set [web] address and port to what is free here"
@@ -99,10 +102,10 @@ def serve(agent: Running, web: Web, file: Path | None = None, *, clock: Callable
     except EdgeError as error:
         listening.close()
         return _without(str(error))
-    app = Application(agent, store, Access(token), live, file, clock=clock).routes()
-    config = uvicorn.Config(app, timeout_graceful_shutdown=3, **_QUIET)
-    host = f"[{web.address}]" if ":" in web.address else web.address
-    url = f"http://{host}:{web.port}"
+    app = Application(agent, store, Access(token), live, file, clock=clock).behind_door()
+    shown = None if sealed is None else lambda _config, _default: sealed
+    config = uvicorn.Config(app, http=Connection, ssl_context_factory=shown, timeout_graceful_shutdown=3, **_QUIET)
+    url = web.url(web.address)
     path = token_path(web, directory)
     server = Server(f"page: {url}" + (f" (token: {path})" if path else ""), url)
     server.start(uvicorn.Server(config), listening, agent, live, store)
@@ -116,14 +119,13 @@ _QUIET: dict[str, Any] = {
     "proxy_headers": False,  # nobody says for another who asks
     "lifespan": "off",
     "ws": "none",
-    "limit_concurrency": 200,
 }
 
 
-def _listening(web: Web) -> socket.socket:
-    """Return a bound socket; raises OSError."""
+def _bound(web: Web, kind: Callable[[socket.AddressFamily], socket.socket]) -> socket.socket:
+    """Return a bound socket of a kind; raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(web.address, web.port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening = kind(family)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
