@@ -15,9 +15,10 @@ from edge.catalog import Models
 from edge.core.errors import ArtifactError
 from edge.core.events import CLOCK_SET
 from edge.mqtt import Session
-from edge.sections import Web, local
+from edge.sections import Broker, Web, local
 from edge.settings import Settings
 from edge.slots import verify_model
+from edge.store import FILE
 
 PAGE = ("starlette", "uvicorn", "jinja2")  # what serves it
 FREE = 500 * 1024 * 1024  # bytes; a year of history, four slots and a language model
@@ -44,7 +45,7 @@ def checks(settings: Settings, wait: float = 5.0) -> list[Check]:
         clock,
         lambda: disk(settings.data.directory),
         lambda: directory(settings.data.directory),
-        lambda: password(settings.broker.password_file),
+        lambda: secrets(settings.broker),
         lambda: home(settings),
         lambda: page(settings.web),
     )
@@ -124,18 +125,18 @@ def directory(folder: Path) -> Check:
     writable = os.access(place, os.W_OK | os.X_OK) and place.is_dir()
     if not writable:
         return Check("data directory", False, f"{place}: not writable", f"sudo install -d -o {os.geteuid()} {folder}")
+    if (file := folder / FILE).exists() and _mode(file) & stat.S_IRWXO and _mode(place) & stat.S_IXOTH:
+        return Check("data directory", False, f"{file}: others can read when you are at home", f"chmod o= {folder}")
     return Check("data directory", True, str(folder))
 
 
-def password(file: Path | None) -> Check:
-    """Tell whether others can read the password."""
-    if file is None:
-        return Check("password file", True, "none is used")
-    try:
-        others = bool(file.stat().st_mode & stat.S_IRWXO)
-    except OSError as error:
-        return Check("password file", False, f"{file}: {error.strerror}", "edit [broker] password_file")
-    return Check("password file", not others, str(file), f"chmod o= {file}" if others else "")
+def secrets(broker: Broker) -> Check:
+    """Tell whether others can read what proves to the broker who we are."""
+    files = [file for file in (broker.password_file, broker.tls_key) if file is not None]
+    wrong = next(filter(None, (_exposed(file, "edit [broker] password_file and tls_key") for file in files)), None)
+    if wrong is not None:
+        return Check("secrets", False, *wrong)
+    return Check("secrets", True, ", ".join(map(str, files)) or "no file of any is used")
 
 
 def home(settings: Settings) -> Check:
@@ -153,9 +154,23 @@ def page(web: Web) -> Check:
     missing = [name for name in PAGE if importlib.util.find_spec(name) is None]
     if missing:
         return Check("page", False, f"not installed: {', '.join(missing)}", "pip install 'sceneshift[web]'")
-    if web.token_file is not None and not (token := password(web.token_file)).ok:
-        return Check("page", False, token.detail, token.mend.replace("[broker] password_file", "[web] token_file"))
-    return Check("page", True, f"http://{web.address}:{web.port}")
+    for file in filter(None, (web.token_file, web.tls_key)):
+        if wrong := _exposed(file, "edit [web] token_file and tls_key"):
+            return Check("page", False, *wrong)
+    return Check("page", True, web.url(web.address))
+
+
+def _exposed(file: Path, edit: str) -> tuple[str, str] | None:
+    """Return what is wrong with a secret's file and its mend, None where only its owner and group can read it."""
+    try:
+        mode = _mode(file)
+    except OSError as error:
+        return f"{file}: {error.strerror}", edit
+    return (f"{file}: others can read it", f"chmod o= {file}") if mode & stat.S_IRWXO else None
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode
 
 
 def _existing(folder: Path) -> Path:
