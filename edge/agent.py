@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -18,6 +19,7 @@ from edge.dialects import Dialects, dialect
 from edge.homeassistant import HomeAssistant
 from edge.jobs import Jobs
 from edge.mqtt import Session
+from edge.receipts import Receipts
 from edge.requests import Request, Requests
 from edge.salvage import told_of
 from edge.settings import Settings
@@ -67,11 +69,13 @@ class Agent:
         self._progress: Mapping[str, Any] | None = None  # what was told last of the job under way
         self._described: list[Device] = []
         self._take_up()
+        prefix, mark = settings.broker.prefix, uuid.uuid4().hex
+        self._receipts = Receipts(self.store, prefix, self.publish, mark, self.jobs.now())
         self.snapshot = self.status()
 
     def run(self, stop: threading.Event) -> None:
         """Hear, score and adapt until `stop` is set; raises StoreError when the disk gives up."""
-        ours = (self.requests, self.jobs.scenery, self.home_assistant)
+        ours = (self.requests, self.jobs.scenery, self.home_assistant, self._receipts)
         self.session.on_connect.append(self._connected.set)
         self.session.subscribe([*self._sources.topics(), *(topic for each in ours for topic in each.topics())])
         self.session.open()
@@ -139,7 +143,8 @@ class Agent:
         asked = [message for message in messages if self.requests.concerns(message)]
         told = [message for message in messages if self.jobs.scenery.concerns(message)]
         around = [message for message in messages if self.home_assistant.concerns(message)]
-        ours = [*told, *asked, *(message for message in around if not self._sources.matches(message.topic))]
+        came = [message for message in messages if self._receipts.concerns(message)]
+        ours = [*told, *asked, *came, *(message for message in around if not self._sources.matches(message.topic))]
         mine = {id(message) for message in ours}
         self.watch.handle([message for message in messages if id(message) not in mine])
         if gone := self.watch.take_gone():
@@ -149,6 +154,8 @@ class Agent:
             self.store.remember(self.watch.describe(described))
         for message in told:
             self.jobs.scenery.hear(message)
+        for message in came:
+            self._receipts.hear(message)
         for message in around:
             self.home_assistant.hear(message)
         if refused := self._desk.hear(asked, self.jobs):
@@ -167,6 +174,7 @@ class Agent:
         if connected := self._connected.is_set():
             self._connected.clear()
             self._began, self.watch.behind = time.monotonic(), True
+            self._receipts.ask()
         if connected or self.home_assistant.born():
             self.home_assistant.forget_sent()
             self.announce()
