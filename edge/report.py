@@ -10,9 +10,12 @@ from typing import Any
 from edge.agent import BEAT
 from edge.alerts import MUTES
 from edge.choices import Choices
-from edge.core.errors import ArtifactError, StoreError
+from edge.core.errors import ArtifactError, MessageError, StoreError
+from edge.core.events import Message
+from edge.core.quiet import Quiet
 from edge.core.scenes import Scene
 from edge.core.verdicts import TOLD
+from edge.dialects.payloads import document
 from edge.lock import alone
 from edge.mqtt import Session
 from edge.salvage import Salvaged, told_of
@@ -40,7 +43,8 @@ def status_of(settings: Settings) -> dict[str, Any]:
         found |= _scene(store, settings) | {"training": beat.get("training")} | slots | _recorded(store, settings)
         found |= _told(store, settings)
         found["silence"] = _silence(found, beat, settings, store.began())
-        return {**found, "set_aside": store.counters(), "directory": str(directory)}
+        found |= {"set_aside": store.counters(), "shed": beat.get("shed", {})}
+        return {**found, "directory": str(directory)}
     finally:
         store.close()
 
@@ -123,11 +127,11 @@ def _silence(found: Mapping[str, Any], beat: Mapping[str, Any], settings: Settin
     return "; ".join(said) or f"nothing more was unusual among {beat.get('judged', 0)} behaviors judged since the start"
 
 
-def _until(mutes: Mapping[str, float], settings: Settings) -> dict[str, str]:
+def _until(mutes: Mapping[str, Any], settings: Settings) -> dict[str, str]:
     """Return the mutes that hold, each with its end in local time."""
-    now = time.time()
-    held = {glob: until for glob, until in mutes.items() if until > now}
-    return {glob: f"until {_local(until, settings)}" for glob, until in held.items()}
+    quiet, now = Quiet(), time.time()
+    quiet.take_up(mutes, now)
+    return {mute.glob: f"until {_local(mute.until, settings)}" for mute in quiet.mutes(now)}
 
 
 def _local(moment: float, settings: Settings) -> str:
@@ -168,9 +172,17 @@ def ask(broker: Broker, what: str, body: Mapping[str, Any], patience: float) -> 
         while time.monotonic() < deadline:
             for message in session.take(20, 0.2):
                 session.acknowledge([message])
-                answer = json.loads(message.payload)
+                answer = _answer(message)
                 if answer.pop("transaction", None) == mark:
-                    return dict(answer)
+                    return answer
         return None
     finally:
         session.close()
+
+
+def _answer(message: Message) -> dict[str, Any]:
+    """Return the fields of an answer, {} for what is none: anybody may write on its topic."""
+    try:
+        return document(message)
+    except MessageError:
+        return {}

@@ -13,6 +13,7 @@ from typing import Any
 from edge.core.devices import Device, kind_of
 from edge.core.errors import MessageError
 from edge.core.events import LARGEST, Event, Message
+from edge.core.recent import MOST
 from edge.dialects.guard import believed
 from edge.dialects.payloads import allow, document, instant, parsed, shortened, text, word
 from edge.dialects.properties import ACTS, act, base
@@ -158,7 +159,7 @@ def _list(message: Message) -> list[dict[str, Any]]:
 
 def _described(entries: list[dict[str, Any]]) -> dict[str, Device]:
     devices: dict[str, Device] = {}
-    for entry in entries:
+    for entry in entries[:MOST]:
         address, name = str(entry.get("ieee_address")), entry.get("friendly_name")
         if not _ADDRESS.fullmatch(address) or not isinstance(name, str) or entry.get("type") == "Coordinator":
             continue
