@@ -38,17 +38,3 @@ def watchdog(environment: Mapping[str, str] = os.environ) -> bool:
 def stopping(environment: Mapping[str, str] = os.environ) -> bool:
     """Say that the end was asked for."""
     return notify("STOPPING=1", environment)
-
-
-def status(text: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Say in one line, for `systemctl status`, what goes on; never a behavior."""
-    return notify("STATUS=" + text.replace("\n", " "), environment)
-
-
-def watchdog_seconds(environment: Mapping[str, str] = os.environ) -> float | None:
-    """Return how often `watchdog` must be called (half of what systemd waits), None where nobody waits."""
-    waits = environment.get("WATCHDOG_USEC", "")
-    other = environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid())
-    if other or not waits.isdecimal() or int(waits) == 0:
-        return None
-    return int(waits) / 2e6

@@ -17,6 +17,8 @@ from edge.sources import DIALECTS, SOURCES, Source, Zigbee2MqttSource
 
 __all__ = ["Settings", "load", "settings_table"]
 
+SECRETS = (("broker", "password"), ("web", "token"))  # never in the settings file, which others may read
+
 
 class Settings(Section):
     """Everything that can be set; each section has defaults."""
@@ -54,8 +56,10 @@ class _Layered(Settings, BaseSettings):
 def load(path: Path) -> Settings:
     """Read the file and the environment; relative paths are relative to the file. Raises SettingsError."""
     document = _document(path)
-    if isinstance(document.get("broker"), dict) and "password" in document["broker"]:
-        raise SettingsError(f"{path}: broker.password: put the password in a file and name it as broker.password_file")
+    for section, key in SECRETS:
+        if isinstance(table := document.get(section), dict) and key in table:
+            named = f"{section}.{key}"
+            raise SettingsError(f"{path}: {named}: put the {key} in a file of its own and name that as {named}_file")
     try:
         settings = _anchored(_Layered(**document), path.absolute().parent)
     except ValidationError as error:
