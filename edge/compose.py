@@ -17,6 +17,7 @@ from edge.catalog import Models
 from edge.core.dictionary import Dictionary, parse_dictionary
 from edge.core.errors import ArtifactError, MessageError, SettingsError
 from edge.core.growth import Layout, parse_layout
+from edge.core.manifest import Described
 from edge.core.phrases import Phrases
 from edge.core.quiet import Quiet
 from edge.core.vocabulary import Vocabulary
@@ -70,14 +71,21 @@ def _layout(directory: Path) -> Layout | None:
     path = directory / "layout.json"
     try:
         return parse_layout(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
 def writer(llm: Llm, states: Path, models: Models | None = None) -> Generator:
-    """Return the language model at work: the user's own file, or the one in use; `states`: where it keeps prompts."""
+    """Return the language model at work: the user's own file, or the one in use; `states`: where it keeps prompts.
+
+    Ours is opened only as its manifest describes it; a file of the user's own has nobody to vouch for it but the user.
+    """
     limits = Limits(seconds=llm.seconds, memory_mb=llm.memory_mb)
-    return Generator(llm.file or language_model(models), limits, states=states)
+    if llm.file is not None:
+        return Generator(llm.file, limits, states=states)
+    file = language_model(models)
+    expected = Described.parse((file.parent / "manifest.json").read_bytes()).files[file.name]
+    return Generator(file, limits, sha256=expected, states=states)
 
 
 def home_writer(settings: Settings) -> Generator:

@@ -42,8 +42,18 @@ class Limits:
 class Generator:
     """A language model file, run in a niced child process within limits."""
 
-    def __init__(self, model: Path, limits: Limits, *, grammar: bool = True, states: Path | None = None) -> None:
+    def __init__(
+        self,
+        model: Path,
+        limits: Limits,
+        *,
+        sha256: str | None = None,
+        grammar: bool = True,
+        states: Path | None = None,
+    ) -> None:
+        """Take the file; with `sha256` (hexadecimal) no other content is opened, without it whatever is there."""
         self.model = model
+        self.sha256 = sha256
         self.limits = limits
         self.grammar = grammar
         self.states = states  # folder where the evaluated beginning of a home's prompts is kept
@@ -103,6 +113,7 @@ class Generator:
             "kind": kind,
             "parent": os.getpid(),
             "model": str(self.model),
+            "sha256": self.sha256,
             "states": str(self.states) if self.states else None,
             "prompts": [asdict(prompt) for prompt in prompts],
             "grammar": self.grammar,

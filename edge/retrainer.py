@@ -22,9 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge
-from edge.core.errors import RetrainError
+from edge.core.errors import ArtifactError, RetrainError
 from edge.core.sequences import FIELDS, LENGTH
+from edge.core.vectors import vector
 from edge.secrecy import spared
+from edge.verified import content
 
 BATCH, RATE = 64, 2e-3
 MOST_STEPS = 8000  # about 70 s on two desktop cores
@@ -83,12 +85,16 @@ def retrain(
     _check(tokens, weight)
     steps = steps_for(weight) if steps is None else steps
     began = time.monotonic()
-    job = {"model_dir": str(model_dir.resolve()), "steps": steps, "batch": batch, "lr": rate, "seed": seed}
+    job: dict[str, Any] = {"steps": steps, "batch": batch, "lr": rate, "seed": seed}
     job |= {"parent": os.getpid(), "threads": threads, "nice": NICE, "memory_mb": memory_mb}
-    parameters = _first(model_dir) if start is None else start
+    try:
+        graph = np.frombuffer(content(model_dir, "train_step.onnx"), np.uint8)
+        parameters = vector(content(model_dir, "initial.npy")) if start is None else start
+    except ArtifactError as error:
+        raise RetrainError(f"the model to train cannot be used: {error}") from error
     free = np.empty((0, 2), np.int64) if possible is None else possible
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as result:
-        np.savez(given, job=json.dumps(job), tokens=tokens, weight=weight, possible=free, start=parameters)
+        np.savez(given, job=json.dumps(job), graph=graph, tokens=tokens, weight=weight, possible=free, start=parameters)
         given.seek(0)
         told = _watch(given, result, began + limit_seconds, on_progress, cancel)
         trained = _read(result, parameters.shape)
@@ -102,15 +108,6 @@ def _check(tokens: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
         raise RetrainError("no sequences to train on")
     if weight.shape != tokens.shape[:1] or not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
         raise RetrainError("the weights are not one finite number >= 0 for each sequence, some above 0")
-
-
-def _first(model_dir: Path) -> NDArray[np.float32]:
-    """Return the parameters a shipped model starts from; raises RetrainError."""
-    try:
-        first: NDArray[np.float32] = np.load(model_dir / "initial.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RetrainError(f"initial.npy cannot be read: {error}") from error
-    return first
 
 
 def _read(result: IO[bytes], shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from edge.core.memory import Memory
 from edge.core.metrics import Foretold
 from edge.core.sequences import DURATIONS, FIELDS, LENGTH, Sequence, Step, own, padding, tokens
 from edge.core.vocabulary import CONTROL_ROWS, FIRST, TIME_ROWS, UNKNOWN, Vocabulary
+from edge.verified import content
 
 Floats = NDArray[np.float32]
 # A control the vocabulary does not name was never seen here: ten times less likely than chance over all
@@ -67,8 +68,8 @@ class Scorer:
         count = _size(model_dir)
         self._memory = Memory.read(parameters[count:])
         flat = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(parameters[:count], np.float32))
-        self._score = _session(model_dir / "score.onnx", flat, threads)
-        self._predict = _session(model_dir / "predict.onnx", flat, threads)
+        self._score = _session(model_dir, "score.onnx", flat, threads)
+        self._predict = _session(model_dir, "predict.onnx", flat, threads)
 
     def surprise(self, sequences: Steps[Sequence]) -> list[Floats]:
         """Return for each sequence (n, len(PARTS)): the nats of each part of its own steps, given the past.
@@ -196,8 +197,9 @@ def _size(model_dir: Path) -> int:
         raise ArtifactError(f"{model_dir} holds no model: {error.strerror}") from error
 
 
-def _session(path: Path, flat: ort.OrtValue, threads: int) -> ort.InferenceSession:
+def _session(model_dir: Path, name: str, flat: ort.OrtValue, threads: int) -> ort.InferenceSession:
     """Load a graph with its weights, which are copied; raises ArtifactError where either does not fit."""
+    graph = content(model_dir, name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -205,9 +207,9 @@ def _session(path: Path, flat: ort.OrtValue, threads: int) -> ort.InferenceSessi
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_external_initializers(["flat"], [flat])
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _LOAD_ERRORS as error:
-        raise ArtifactError(f"{path.name} does not load: {str(error).splitlines()[0]}") from error
+        raise ArtifactError(f"{name} does not load: {str(error).splitlines()[0]}") from error
 
 
 def _over(log_probabilities: Floats, known: range, rows: int) -> Floats:

@@ -1,5 +1,7 @@
 """Retraining in a real child process: it learns, it repeats itself, and it dies with a reason."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -237,11 +239,21 @@ def test_what_is_not_finite_is_told() -> None:
 
 
 def test_a_corrupt_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RetrainError, match=r"initial\.npy"):
+    with pytest.raises(RetrainError, match="holds no model"):
         brief(model_dir=tmp_path)
-    (tmp_path / "initial.npy").write_bytes((MODEL / "initial.npy").read_bytes())
-    (tmp_path / "train_step.onnx").write_bytes((MODEL / "train_step.onnx").read_bytes()[:1000])
+    for name in ("manifest.json", "initial.npy", "train_step.onnx"):
+        (tmp_path / name).write_bytes((MODEL / name).read_bytes())
+    cut = (MODEL / "train_step.onnx").read_bytes()[:1000]
+    (tmp_path / "train_step.onnx").write_bytes(cut)
+    with pytest.raises(RetrainError, match="not the file its manifest describes"):
+        brief(model_dir=tmp_path)
+    told = json.loads((tmp_path / "manifest.json").read_bytes())
+    told["files"]["train_step.onnx"] = hashlib.sha256(cut).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps(told))
     with pytest.raises(RetrainError, match=r"exit status 1.*INVALID"):
+        brief(model_dir=tmp_path)
+    (tmp_path / "initial.npy").write_bytes(b"")
+    with pytest.raises(RetrainError, match=r"initial\.npy"):
         brief(model_dir=tmp_path)
     with pytest.raises(RetrainError, match="died"):
         brief(start=np.zeros(7, np.float32))

@@ -150,11 +150,13 @@ def rank(engine: Engine, asked: list[Candidate], job: dict[str, Any]) -> None:
 
 def work(job: dict[str, Any]) -> None:
     """Do one job, of kind `write` or `rank`; raises Unusable."""
-    engine = Engine(job["model"], job["threads"])
-    context = min(engine.trained or DEFAULT_CONTEXT, int(job["context"]))
-    form, found = fitting(engine, context, job)
     with Path(job["model"]).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if job["sha256"] not in {None, sha256}:
+            raise Unusable("the language model is not the file its manifest describes")
+        engine = Engine(f"/proc/self/fd/{file.fileno()}", job["threads"])  # that file, whatever has its name by now
+    context = min(engine.trained or DEFAULT_CONTEXT, int(job["context"]))
+    form, found = fitting(engine, context, job)
     ranking = job["kind"] == "rank"
     judged = candidates(engine, form, found, job, context) if ranking else []
     asked = [] if ranking else planned(engine, found, job)

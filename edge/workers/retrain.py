@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -44,8 +43,6 @@ class Job:
     """What is to be done, and by whom: `parent` is the process id of who asks."""
 
     parent: int
-
-    model_dir: str
     steps: int
     batch: int
     lr: float
@@ -170,14 +167,14 @@ def batches(
 class Training:
     """The exported training step, run again and again. Two sets of buffers take turns: no copies between steps."""
 
-    def __init__(self, graph: Path, start: NDArray[np.float32], threads: int) -> None:
+    def __init__(self, graph: bytes, start: NDArray[np.float32], threads: int) -> None:
         import onnxruntime as ort  # noqa: PLC0415  # after the memory limit is set
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         value = ort.OrtValue.ortvalue_from_numpy
         blank = {"m": np.zeros_like(start), "v": np.zeros_like(start), "step": np.zeros((), np.float32)}
         self._now, self._next = (
@@ -214,7 +211,7 @@ def run(source: IO[bytes], result: IO[bytes]) -> None:
     if job.memory_mb is not None:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory_mb << 20, job.memory_mb << 20))
     tokens, weight, possible, start = (given[name] for name in ("tokens", "weight", "possible", "start"))
-    training = Training(Path(job.model_dir) / "train_step.onnx", start, job.threads)
+    training = Training(given["graph"].tobytes(), start, job.threads)
     losses: list[float] = []
     told = -math.inf
     guide = Guide(int(tokens[:, :, CONTROL].max()) + 1)
