@@ -12,13 +12,17 @@ from pathlib import Path
 
 from edge import compose
 from edge.catalog import Models
-from edge.core.errors import ArtifactError
+from edge.core.errors import ArtifactError, StoreError
 from edge.core.events import CLOCK_SET
+from edge.database import MEND
+from edge.lock import OWNER
 from edge.mqtt import Session
+from edge.salvage import told_of
 from edge.sections import Broker, Web, local
 from edge.settings import Settings
 from edge.slots import verify_model
-from edge.store import FILE
+from edge.soundness import damage
+from edge.store import FILE, recorded
 
 PAGE = ("starlette", "uvicorn", "jinja2")  # what serves it
 FREE = 500 * 1024 * 1024  # bytes; a year of history, four slots and a language model
@@ -45,6 +49,7 @@ def checks(settings: Settings, wait: float = 5.0) -> list[Check]:
         clock,
         lambda: disk(settings.data.directory),
         lambda: directory(settings.data.directory),
+        lambda: record(settings.data.directory),
         lambda: secrets(settings.broker),
         lambda: home(settings),
         lambda: page(settings.web),
@@ -123,6 +128,9 @@ def directory(folder: Path) -> Check:
     """Tell whether the data can be written by who asks."""
     place = _existing(folder)
     writable = os.access(place, os.W_OK | os.X_OK) and place.is_dir()
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        mend = f"sudo mount -o remount,rw {_mount(place)}; a card that fails is mounted so: copy what is on it first"
+        return Check("data directory", False, f"{place}: its disk can only be read", mend)
     if not writable:
         return Check("data directory", False, f"{place}: not writable", f"sudo install -d -o {os.geteuid()} {folder}")
     if (file := folder / FILE).exists() and _mode(file) & stat.S_IRWXO and _mode(place) & stat.S_IXOTH:
@@ -171,6 +179,24 @@ def _exposed(file: Path, edit: str) -> tuple[str, str] | None:
 
 def _mode(path: Path) -> int:
     return path.stat().st_mode
+
+
+def record(folder: Path) -> Check:
+    """Read the whole record, as far as it is damaged; and remember a damage that is over."""
+    try:
+        wrong = damage(recorded(folder)) if (folder / FILE).exists() else ""
+    except (StoreError, OSError) as error:
+        return Check("record", False, str(error), OWNER)
+    if wrong:
+        return Check("record", False, f"damaged: {wrong}", MEND)
+    if (salvaged := told_of(folder)) is not None:
+        return Check("record", False, salvaged.told, f"sceneshift restore, or rm -r {salvaged.aside}")
+    return Check("record", True, "sound" if (folder / FILE).exists() else "nothing has been recorded yet")
+
+
+def _mount(place: Path) -> Path:
+    """Return where the disk of a folder is mounted."""
+    return next(each for each in (place, *place.absolute().parents) if each.is_mount())
 
 
 def _existing(folder: Path) -> Path:

@@ -134,7 +134,9 @@ class Home(Section):
     dictionary: Path | None = Field(
         default=None, description="dictionary.json of devices and controls that exist though not heard yet"
     )
-    person_topic: str | None = Field(default=None, description="topic whose payload is the number of people at home")
+    person_topic: str | None = Field(
+        default=None, pattern=r"^[^+#\x00]+$", description="topic whose payload is the number of people at home"
+    )
 
     @field_validator("time_zone")
     @classmethod

@@ -122,4 +122,7 @@ def _same_origin(headers: Headers, host: str) -> bool:
     if (site := headers.get("sec-fetch-site")) is not None and site != "same-origin":
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
