@@ -263,6 +263,10 @@ class Life:
                 )
                 return answer.text
 
+            for word in (b"no request at all", f"GET /?token={SECRETS['page token']} HTTP/9.9".encode()):
+                with socket.create_connection(("127.0.0.1", self.page), 10) as sending:
+                    sending.sendall(word + b"\r\n\r\n")
+                    sending.recv(4096)
             mark = re.search(r'name="mark" value="(\w+)"', kept(browser.get("/login")))[1]
             kept(browser.get("/alerts"))
             for token in ("wrong-wrong-wrong", SECRETS["page token"]):

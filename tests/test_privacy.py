@@ -59,6 +59,19 @@ def test_every_way_in_switches_reports_off_first(tmp_path, package):
     assert in_a_bare_home(tmp_path, code) == ("1 1", [])
 
 
+@pytest.mark.parametrize(
+    ("library", "reports"),
+    [
+        ("ray", "from ray._common.usage.usage_lib import usage_stats_enabled as on; print(on())"),
+        ("huggingface_hub", "from huggingface_hub import constants; print(not constants.HF_HUB_DISABLE_TELEMETRY)"),
+    ],
+)
+def test_the_hosts_libraries_take_the_word_for_it(tmp_path, library, reports):
+    pytest.importorskip(library)
+    assert in_a_bare_home(tmp_path, reports)[0] == "True", "they would report"
+    assert in_a_bare_home(tmp_path, f"import trainer; {reports}")[0] == "False"
+
+
 def needs_seclusion():
     if seclusion.missing():
         pytest.skip(seclusion.missing())

@@ -220,7 +220,6 @@ def _reach(cluster: str) -> None:
 @contextmanager
 def _ray(cluster: str) -> Iterator[Any]:
     """Connect to a cluster, or start one on this machine that goes with this process; raises SettingsError."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
     _authenticate(cluster)
     if cluster != LOCAL:
         _reach(cluster)
