@@ -31,7 +31,7 @@ END = b"sha256 %s\n"
 END_SIZE = len(END % (b"0" * 64))
 _TRIES = 5  # a slot that is deleted while it is read is one the pointer no longer names
 _CHUNK = 1 << 20
-_SLOT = r"slots/(current\.json|\d{4,}(-[a-z0-9]+)*/(manifest\.json|parameters\.npy))"
+_SLOT = r"slots/(current\.json|[0-9]{4,12}(-[a-z0-9]+)*/(manifest\.json|parameters\.npy))"
 Place = Annotated[str, Field(pattern=rf"^(sceneshift\.db|{_SLOT})$")]
 
 

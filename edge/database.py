@@ -167,7 +167,7 @@ class Database:
         with self._lock:
             try:
                 yield
-            except (sqlite3.Error, UnicodeEncodeError) as error:
+            except (sqlite3.Error, UnicodeError) as error:
                 raise _told(self._path, error) from error
 
     def version(self) -> int:

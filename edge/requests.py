@@ -14,6 +14,7 @@ from edge.core.errors import MessageError, SettingsError
 from edge.core.events import MAX_PAYLOAD, Message
 from edge.core.quiet import EVERYTHING
 from edge.core.scenes import Scene
+from edge.dialects.payloads import parsed
 
 # What may be asked, and which field a payload is that is no JSON object.
 WHATS = {
@@ -132,13 +133,10 @@ def _scene(name: object) -> Scene | None:
 
 
 def _fields(text: str, key: str) -> dict[str, Any]:
-    """Return the fields of a payload: a JSON object, or plain text, which is the value of `key`."""
+    """Return the fields of a JSON object, or plain text as the value of `key`; raises MessageError."""
     if not text.lstrip().startswith("{"):
         return {key: text.strip()}
-    try:
-        return dict(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        raise MessageError("malformed") from error
+    return dict(parsed(text))
 
 
 def _number(value: object, what: str) -> float:

@@ -90,7 +90,7 @@ def _manifest(tar: tarfile.TarFile) -> BackupManifest:
         told = re.search(rb'"format": *(\d+)', content)
         manifest = BackupManifest.model_validate_json(content)
     except ValidationError as error:
-        newer = told is not None and int(told[1]) > 1
+        newer = told is not None and told[1].lstrip(b"0") not in {b"", b"1"}
         raise StoreError("written by a newer version of sceneshift" if newer else _GET) from error
     if manifest.database > max(migrations()):
         raise StoreError(f"written by a newer version of sceneshift ({manifest.version}): install that, then restore")

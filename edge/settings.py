@@ -61,7 +61,7 @@ def load(path: Path) -> Settings:
             named = f"{section}.{key}"
             raise SettingsError(f"{path}: {named}: put the {key} in a file of its own and name that as {named}_file")
     try:
-        settings = _anchored(_Layered(**document), path.absolute().parent)
+        settings = _anchored(_Layered(**document), path)
     except ValidationError as error:
         raise SettingsError("\n".join(_told(each, document, path) for each in error.errors())) from error
     except ValueError as error:  # pydantic-settings: a variable of a whole section that is not JSON
@@ -74,7 +74,7 @@ def _document(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not a TOML file: {error}") from error
 
 
@@ -99,15 +99,31 @@ def _environment() -> set[str]:
     return {name.upper() for name in os.environ}
 
 
-def _anchored(settings: Settings, folder: Path) -> Settings:
-    """Make every path absolute: one from the file's folder, `~` the user's home."""
+def _anchored(settings: Settings, path: Path) -> Settings:
+    """Make every path absolute: one from the file's folder, `~` the user's home. Raises SettingsError."""
+    folder = path.absolute().parent
     changed: dict[str, Any] = {}
     for name in type(settings).model_fields:
         section = getattr(settings, name)
         if isinstance(section, BaseModel):
-            paths = {key: folder / value.expanduser() for key, value in section if isinstance(value, Path)}
+            paths = {
+                key: _absolute(value, folder, f"{path}: {name}.{key}")
+                for key, value in section
+                if isinstance(value, Path)
+            }
             changed[name] = section.model_copy(update=paths)
     return settings.model_copy(update=changed)
+
+
+def _absolute(value: Path, folder: Path, told: str) -> Path:
+    """Return a path as the machine knows it; raises SettingsError, which begins with `told`, for what is none."""
+    try:
+        found = folder / value.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{told}: {value}: nobody here is called so") from error
+    if "\0" in str(found):
+        raise SettingsError(f"{told}: no path holds a zero character")
+    return found
 
 
 def _with_password(settings: Settings, path: Path) -> Settings:
@@ -117,7 +133,7 @@ def _with_password(settings: Settings, path: Path) -> Settings:
         return settings
     try:
         password = broker.password_file.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: broker.password_file: {broker.password_file} cannot be read") from error
     return settings.model_copy(update={"broker": broker.model_copy(update={"password": SecretStr(password)})})
 

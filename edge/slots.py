@@ -23,9 +23,10 @@ import edge
 from edge.core.errors import ArtifactError
 from edge.core.manifest import ModelManifest, SlotManifest
 from edge.core.scenes import NEW
+from edge.core.vectors import vector
 from edge.durable import settle, write
 
-_NAME = re.compile(r"\d{4,}(-[a-z0-9]+)*")
+_NAME = re.compile(r"[0-9]{4,12}(-[a-z0-9]+)*")
 _UNFINISHED = ".unfinished-"
 SCENES = 16  # whose latest slots are kept: more than a home lives in a year
 
@@ -111,12 +112,9 @@ class Slots:
         if manifest.name != name or hashlib.sha256(stored).hexdigest() != manifest.sha256:
             raise ArtifactError(f"slot {name} is not what its manifest describes")
         try:
-            parameters = np.load(BytesIO(stored), allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ArtifactError(f"the parameters of slot {name} cannot be read") from error
-        if parameters.dtype != np.float32 or parameters.ndim != 1 or not np.isfinite(parameters).all():
-            raise ArtifactError(f"the parameters of slot {name} are no finite vector")
-        return manifest, parameters
+            return manifest, vector(stored)
+        except ArtifactError as error:
+            raise ArtifactError(f"the parameters of slot {name} cannot be read: {error}") from error
 
     def current(self) -> str | None:
         """Return the slot in use, None before the first; raises ArtifactError where the pointer is corrupt."""

@@ -12,7 +12,7 @@ _DEVICE = "{device}"
 
 def _levels(template: str, allowed: frozenset[str], most: int = 1) -> list[str]:
     """Return which of a template's levels are placeholders; raises ValueError for what MQTT or we cannot read."""
-    special = set("+#{}") | {char for name in allowed for char in name if char == "%"}
+    special = set("+#{}\0") | {char for name in allowed for char in name if char == "%"}
     marks = [level for level in template.strip("/").split("/") if set(level) & special]
     if any(mark not in allowed | {"+"} for mark in marks) or not template.strip("/"):
         raise ValueError(f"a level is a word, +, {' or '.join(sorted(allowed))}")
@@ -28,7 +28,7 @@ def _node_prefix(template: str) -> str:
 
 
 def _plain(topic: str) -> str:
-    if set(topic) & set("+#") or not topic.strip("/"):
+    if set(topic) & set("+#\0") or not topic.strip("/"):
         raise ValueError("a topic of words, without + and #")
     return topic
 
@@ -49,9 +49,7 @@ class Zigbee2MqttSource(_Source):
     """A zigbee2mqtt bridge, 1.x or 2.x."""
 
     dialect: Literal["zigbee2mqtt"] = Field(description=_DIALECT)
-    base_topic: str = Field(
-        default="zigbee2mqtt", min_length=1, description="zigbee2mqtt: the bridge's `mqtt.base_topic`"
-    )
+    base_topic: _PlainTopic = Field(default="zigbee2mqtt", description="zigbee2mqtt: the bridge's `mqtt.base_topic`")
 
 
 class TasmotaSource(_Source):

@@ -15,6 +15,7 @@ from edge.core.errors import ArtifactError, RetrainError
 from edge.core.growth import parse_layout
 from edge.core.manifest import Described
 from edge.core.sequences import LENGTH, Step, tokens
+from edge.core.vectors import vector
 from edge.core.vocabulary import Vocabulary
 from edge.retrainer import retrain
 from edge.scorer import Scorer
@@ -42,11 +43,11 @@ def _detector(folder: Path) -> None:
     if wrong := manifest.misfits():
         raise ArtifactError(f"the detector's graphs do not fit this hub's sequences: {', '.join(wrong)}")
     try:
-        initial = np.load(folder / "initial.npy", allow_pickle=False)
+        initial = vector((folder / "initial.npy").read_bytes())
         parse_layout(json.loads((folder / "layout.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"the detector's beginning cannot be read: {error}") from error
-    if initial.shape != (manifest.parameters,) or initial.dtype != np.float32 or not np.isfinite(initial).all():
+    if len(initial) != manifest.parameters:
         raise ArtifactError(f"the detector's initial.npy is not {manifest.parameters} finite numbers")
     vocabulary = Vocabulary().grown(_PAIRS)
     Scorer(folder, initial, vocabulary).probe()

@@ -184,6 +184,7 @@ def _manifest(old, new):
         lambda entries: entries[:1], lambda entries: [entries[0], *reversed(entries[1:])],
         lambda entries: [entries[0], (entries[1][0], b"x" * len(entries[1][1])), *entries[2:]],
         _manifest(rb'"database": *\d+', b'"database": 99'), _manifest(rb'"format": *1', b'"format": 2'),
+        _manifest(rb'"format": *1', b'"format": ' + b"9" * 5000),
         _manifest(rb'"behaviors"', b'"secrets"'), _manifest(rb"\{", b"["),
     ],
 )  # fmt: skip

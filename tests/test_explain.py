@@ -1,6 +1,7 @@
 """The why of an alert: habits, the odd field, one sentence that no name can break, and its way to disk and back."""
 
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -189,6 +190,13 @@ def test_what_is_no_explanation_is_none(text):
     assert parse_explanation(json.dumps({"time": 1, "odd": text})) is None
 
 
+@pytest.mark.parametrize("wrong", [{"day": 7}, {"hour": -1}, {"since": math.inf}, {"time": math.nan}])
+def test_an_explanation_of_no_day_is_none(wrong):
+    whole = why(END + 3 * 3600, "kettle1", (1.0, 9.0, 1.0)).as_json()
+    assert parse_explanation(json.dumps(whole)) is not None
+    assert parse_explanation(json.dumps(whole | wrong)) is None
+
+
 def test_the_likeliest_are_named_rows_only_in_order():
     vocabulary = Vocabulary().grown(homes.PAIRS)
     row = np.full(CONTROL_ROWS, -np.inf, np.float32)
@@ -278,6 +286,7 @@ def test_the_german_sentences_are_whole_and_say_the_same():
         ('{"head": "{day:>9999999}"}', "only {name}"),
         ('{"head": "{"}', "head"),
         ('{"head": "{}"}', "knows no"),
+        ('{"head": "\\ud800"}', "not JSON"),
     ],
 )
 def test_a_language_that_does_not_fit_is_refused_by_key(text, fault):

@@ -121,7 +121,9 @@ def test_the_more_was_seen_of_a_device_the_more_it_is_itself(few, many):
     assert distance(YOUNG) == pytest.approx(whole)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "7", '{"a": 1}', '{"a": [1, [2]]}', '{"a": ["x", []]}', "null"])
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "7", '{"a": 1}', '{"a": [1, [2]]}', '{"a": ["x", []]}', "null", '{"a": [1e999, [1]]}']
+)
 def test_what_is_no_layout_is_refused(text):
     with pytest.raises(ArtifactError):
         parse_layout(json.loads(text))

@@ -444,3 +444,11 @@ def test_shuffled_lines_are_recorded_in_order_of_time(store, tmp_path):
     bring(written(tmp_path / "a.jsonl", told), store)
     assert [time for time, *_ in lived(store)] == sorted(row["t"] for row in told)
     assert AUTOMATED not in bring(written(tmp_path / "a.jsonl", told), store).left_out
+
+
+def test_a_position_of_another_world_is_read_from_the_start(tmp_path):
+    path = tmp_path / "lived.jsonl"
+    path.write_text('{"t": 1750000000, "device": "lamp", "control": "on"}\n')
+    reader = opened(str(path), Wanted(BERLIN), SETTINGS, [])
+    for position in ({"offset": float("inf"), "mark": ""}, {"offset": "x"}, [], 7, {"offset": 10**400, "mark": ""}):
+        assert sum(page.rows for page in reader.pages(position)) == 1

@@ -273,3 +273,16 @@ def test_any_state_of_any_entity_is_events_or_a_reason(name, attributes, state):
         except MessageError:
             continue
         assert all(event.device and event.value and event.live for event in events)
+
+
+def test_a_registry_of_odd_ids_names_what_it_can(tmp_path):
+    path = registry(tmp_path, ("light.hall", "light"))
+    entities = json.loads(path.read_text())
+    entities["data"]["entities"][0]["device_id"] = ["d1"]
+    path.write_text(json.dumps(entities))
+    devices = {"data": {"devices": [{"id": ["d1"], "name": "a"}, {"id": {}, "name": "b"}]}}
+    (tmp_path / "core.device_registry").write_text(json.dumps(devices))
+    assert zigbee(path, [BASE])["light.hall"].device.name == ADDRESS
+    (tmp_path / "core.device_registry").write_text('{"data": {"devices": [{"id": "d1", "name": "\\ud800"}]}}')
+    with pytest.raises(SettingsError, match="no registry"):
+        zigbee(path, [BASE])

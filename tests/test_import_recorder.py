@@ -302,3 +302,18 @@ def test_a_store_that_fails_in_the_middle_leaves_a_place_to_go_on_from(store, tm
     assert 0 < len(lived(store)) < len(done)
     assert bring(tmp_path / "ha.db", store).resumed
     assert lived(store) == done
+
+
+def test_a_column_that_holds_another_type_is_no_state(store, tmp_path):
+    done, _ = morning(sqlite(tmp_path / "ha.db"))
+    connection = sqlite3.connect(tmp_path / "ha.db")
+    connection.execute("INSERT INTO states_meta (entity_id) VALUES (7), (x'ff')")
+    connection.execute("UPDATE state_attributes SET shared_attrs = x'00ff' WHERE attributes_id = 3")
+    for entity, state in ((1, 5), (1, b"\xff"), (8, "on"), (9, "on"), ("x", "off")):
+        connection.execute(
+            "INSERT INTO states (metadata_id, state, last_updated_ts) VALUES (?, ?, ?)", (entity, state, START + 9e4)
+        )
+    connection.commit()
+    connection.close()
+    bring(tmp_path / "ha.db", store)
+    assert {pair[1:] for pair in lived(store)} <= {pair[1:] for pair in done}

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from edge.core.calibration import Limits
 from edge.core.errors import ArtifactError
-from edge.core.manifest import ModelManifest, SlotManifest
+from edge.core.manifest import Described, ModelManifest, SlotManifest
 from edge.core.vocabulary import Vocabulary
 from edge.slots import shipped
 
@@ -112,3 +112,17 @@ def test_the_refusal_says_where(change: dict[str, object], word: str) -> None:
 def test_a_metric_that_is_no_number_cannot_be_made() -> None:
     with pytest.raises(ValidationError):
         SMALL.model_validate({**SMALL.model_dump(), "metrics": {"auroc": float("nan")}})
+
+
+@pytest.mark.parametrize("name", ["../manifest.json", "/dev/zero", "a/b", "", ".", "..", "a\n", "\u0661/\u0661"])
+def test_a_manifest_names_only_files_beside_it(name):
+    text = json.dumps({"name": "detector", "version": 3, "files": {"graph.onnx": "a", name: "b"}})
+    with pytest.raises(ArtifactError, match="beside"):
+        Described.parse(text.encode())
+    with pytest.raises(ArtifactError, match="beside"):
+        Described.parse(b'{"name": "a", "version": 1, "files": {"x": {"sha256": 7}}}')
+
+
+def test_every_shipped_manifest_is_read():
+    for name in ("detector", "behavior-lm"):
+        assert Described.parse((shipped(name) / "manifest.json").read_bytes()).name == name

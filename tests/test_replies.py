@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.dictionary import Dictionary
 from edge.core.errors import MessageError
 from edge.core.prompts import LETTERS, NOTHING, Labels
 from edge.core.replies import read_reply, reply_text
@@ -84,3 +85,12 @@ def test_a_reply_is_cut_to_the_window():
 
 def test_nothing_is_an_answer():
     assert read_reply(f"{NOTHING}\n", GIVEN, LABELS) == ()
+
+
+@pytest.mark.parametrize("name", ["12 V pump", "Mon 12 lamp", "00", "07 07", "\u0661\u0662 lamp", "Sun 23"])
+def test_a_device_whose_name_begins_as_a_time_does_can_be_written(name):
+    pairs = [(name, "state ON"), ("other", "state ON"), (f"{name}!", "state ON")]
+    labels = Labels.of(pairs, Dictionary.of(pairs))
+    source = (Step(0, 7, "other", "state ON"),)
+    for pair in pairs:
+        assert read_reply(f"a; {labels.texts[pair]}", source, labels)[1:] == (Step(0, 7, *pair),)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge import report
 from edge.agent import Agent
 from edge.core.errors import MessageError, SettingsError
 from edge.core.events import Message
@@ -156,3 +157,14 @@ def test_a_running_agent_is_muted_suspended_and_told_what_was_fine(running):
     assert list(found["mutes"]) == ["Hall*"]
     for part in ("no model yet", "muted: Hall*", "never judged: Garden*"):
         assert part in found["silence"]
+
+
+def test_half_a_character_is_no_word_of_a_request():
+    for fields in ('{"scene": "new-device:\\ud800"}', '{"scene": "home", "transaction": "\\udfff"}', '{"scene": NaN}'):
+        with pytest.raises(MessageError, match="malformed"):
+            read("request/adapt", fields)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b"7", b"{", b'"a"', b"[" * 9999])
+def test_what_is_no_answer_is_left_aside(payload):
+    assert report._answer(Message("sceneshift/response/adapt", payload, 0.0)) == {}

@@ -178,6 +178,18 @@ def test_our_own_dictionary_form():
             parse_dictionary(text[:cut])
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 9999, '{"devices": {"a": 1e999}, "controls": {}}', '{"devices": ' + "9" * 5000 + "}",
+     '{"devices": [{"id": "a", "name": "\\ud800"}], "controls": []}'],
+)  # fmt: skip
+def test_what_is_no_dictionary_is_refused(text):
+    with pytest.raises(MessageError):
+        parse_dictionary(text)
+    with pytest.raises(MessageError):
+        DatasetNames.parse(text)
+
+
 @given(scenes)
 def test_what_is_possible_is_so_at_some_hour(scene):
     found = set(possible(homes.HOME, scene))

@@ -106,6 +106,13 @@ def test_the_environment_wins(write, monkeypatch):
         ("[home]\nlatitude = 91\n", "home.latitude"),
         ("[data]\ncommit_seconds = 0\n", "data.commit_seconds"),
         ("[data\n", "not a TOML file"),
+        ("a = " + "[" * 5000, "not a TOML file"),
+        ("a = " + "9" * 5000, "not a TOML file"),
+        ('[llm]\nfile = "~nobody-at-all/x.gguf"\n', "llm.file"),
+        ('[data]\ndirectory = "a\\u0000b"\n', "data.directory"),
+        ('[broker]\npassword_file = "a\\u0000b"\n', "broker.password_file"),
+        ('[[sources]]\ndialect = "zigbee2mqtt"\nbase_topic = "home/#"\n', "sources[0].base_topic"),
+        ('[[sources]]\ndialect = "generic"\ntopic = "a\\u0000b"\n', "sources[0].topic"),
     ],
 )
 def test_what_is_wrong_is_named_with_key_and_file(write, text, said):

@@ -262,3 +262,24 @@ def test_the_shipped_model_is_what_its_manifest_says(tmp_path: Path) -> None:
 def test_a_pointer_is_small_json(tmp_path: Path) -> None:
     filled(tmp_path, "winter", "spring")
     assert json.loads((tmp_path / "current.json").read_text()) == {"current": "0002-spring", "history": ["0001-winter"]}
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_of_parameters_is_no_slot(tmp_path, save):
+    slots = filled(tmp_path, "winter")
+    folder = tmp_path / slots.names()[0]
+    with (folder / "parameters.npy").open("wb") as file:
+        save(file, parameters())
+    told = json.loads((folder / "manifest.json").read_text())
+    told["sha256"] = hashlib.sha256((folder / "parameters.npy").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(told))
+    with pytest.raises(ArtifactError, match="finite vector"):
+        slots.load(folder.name)
+
+
+def test_a_pointer_to_a_number_nobody_can_count_is_corrupt(tmp_path):
+    slots = filled(tmp_path, "winter")
+    (tmp_path / "current.json").write_text(json.dumps({"current": "0001-winter", "history": ["9" * 5000]}))
+    with pytest.raises(ArtifactError, match="names no slot"):
+        slots.current()
+    assert slots.write(manifest(), parameters()) == "0002-winter"

@@ -1,5 +1,6 @@
 """The store on real SQLite: one transaction a batch, duplicates recognized, migrations whole or not at all."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -369,3 +370,13 @@ def test_any_delivery_with_crashes_stores_each_once_in_order(acts, crashes):
 
 def _again(entry: Entry) -> Entry:
     return replace(entry, message=replace(entry.message, duplicate=True))
+
+
+def test_a_schema_that_is_no_text_any_more_is_a_store_error(tmp_path):
+    Store.open(tmp_path).close()
+    path = tmp_path / FILE
+    content = path.read_bytes()
+    for place in range(content.index(b"CREATE TABLE"), content.rindex(b"CREATE TABLE"), 97):
+        path.write_bytes(content[:place] + b"\x8c" + content[place + 1 :])
+        with contextlib.suppress(StoreError):
+            Database.open(path, migrations()).close()

@@ -46,7 +46,7 @@ def parse_dictionary(text: str) -> Dictionary:
     {"devices": [{"id", "name", "kind"}], "controls": [[device id, control]]}, other keys ignored.
     """
     try:
-        document = json.loads(text)
+        document = _loaded(text)
         if isinstance(document["devices"], dict):
             return DatasetNames(document).dictionary()
         devices = [
@@ -54,8 +54,15 @@ def parse_dictionary(text: str) -> Dictionary:
             for each in document["devices"]
         ]
         return Dictionary.of([(str(device), str(control)) for device, control in document["controls"]], devices)
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise MessageError("not a dictionary") from error
+
+
+def _loaded(text: str) -> Any:
+    """Read JSON whose names can be written again: half a character is valid there and no text. Raises ValueError."""
+    document = json.loads(text)
+    json.dumps(document, ensure_ascii=False).encode()
+    return document
 
 
 class DatasetNames:
@@ -69,7 +76,7 @@ class DatasetNames:
         try:
             self.device_ids = {str(name): int(row) for name, row in document["devices"].items()}
             self.control_ids = {str(name): int(row) for name, row in document["controls"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise MessageError("not a dictionary") from error
         self._device = {row: name for name, row in self.device_ids.items()}
         self._control = {row: name for name, row in self.control_ids.items()}
@@ -78,8 +85,8 @@ class DatasetNames:
     def parse(cls, text: str) -> "DatasetNames":
         """Read dictionary.json; raises MessageError where it is not one."""
         try:
-            return cls(json.loads(text))
-        except json.JSONDecodeError as error:
+            return cls(_loaded(text))
+        except (ValueError, RecursionError) as error:
             raise MessageError("not JSON") from error
 
     def step(self, day: int, slot: int, device: int, control: int) -> Step:
@@ -103,7 +110,7 @@ class DatasetNames:
         try:
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
             return [tuple(self.step(*row) for row in sequence) for sequence in rows]
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise MessageError("not sequences") from error
 
     def lines(self, sequences: Iterable[Sequence]) -> str:

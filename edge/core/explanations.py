@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edge.core.behaviors import Behavior
 from edge.core.calibration import PARTS
@@ -50,9 +50,11 @@ class Explanation:
     seconds since the device's own last behavior; `surprise` and `limits`: nats of each part.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(allow_inf_nan=False)
+
     time: float
-    day: int
-    hour: int
+    day: Annotated[int, Field(ge=0, le=6)]
+    hour: Annotated[int, Field(ge=0, le=23)]
     device: str
     name: str
     control: str

@@ -37,7 +37,7 @@ def parse_layout(document: object) -> Layout:
             str(name): (int(offset), tuple(int(size) for size in shape))
             for name, (offset, shape) in dict(document).items()  # type: ignore[call-overload]
         }
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArtifactError("not a layout of parameters") from error
     missing = [name for name in (*DEVICE_TABLES, *CONTROL_TABLES) if name not in layout]
     if missing:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
@@ -13,7 +14,8 @@ from edge.core.vocabulary import CONTROL_ROWS, DEVICE_ROWS, FIRST, TIME_ROWS, Vo
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]
-SlotName = Annotated[str, Field(pattern=r"^\d{4,}(-[a-z0-9]+)*$")]
+SlotName = Annotated[str, Field(pattern=r"^[0-9]{4,12}(-[a-z0-9]+)*$")]
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a file beside its manifest, never elsewhere
 CONTRACT = 1  # what the graphs take and give, and what it means; another number where a hub must be told
 
 
@@ -96,6 +98,8 @@ class Described(NamedTuple):
             raise ArtifactError("a model's manifest.json cannot be read") from error
         if not (isinstance(found.name, str) and isinstance(found.version, int) and found.version > 0):
             raise ArtifactError("a model's manifest.json gives no name or version")
+        if not all(_PLAIN_NAME.fullmatch(name) and isinstance(each, str) for name, each in files.items()):
+            raise ArtifactError("a model's manifest.json names what is no file beside it")
         return found
 
 

@@ -51,6 +51,7 @@ class Phrases:
         """Read a language's JSON object of texts by key; raises SettingsError."""
         try:
             texts = json.loads(document)
+            json.dumps(texts, ensure_ascii=False).encode()  # half a character is valid JSON and no text
         except (ValueError, RecursionError) as error:
             raise SettingsError(f"alerts.language: not JSON: {error}") from error
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):

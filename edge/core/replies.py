@@ -12,7 +12,7 @@ from edge.core.prompts import DAY_NAMES, LETTERS, NOTHING, Labels
 from edge.core.sequences import DAYS, FORWARD, LENGTH, Sequence, Step
 
 WEEK = DAYS * 24
-_WHEN = re.compile(r"(?:(?:({}) )?(\d\d) )?(.+)".format("|".join(DAY_NAMES)))
+_WHEN = re.compile(r"(?:(?:({}) )?([0-9][0-9]) )?(.+)".format("|".join(DAY_NAMES)))
 
 
 def reply_text(reply: Sequence, source: Sequence, labels: Labels) -> str:

@@ -98,7 +98,7 @@ class Lines:
         """Go to a position; False where it is none of this file."""
         try:
             offset, mark = int(position["offset"]), str(position["mark"])
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             return False
         if not 0 < offset <= self._size or self._mark(file, offset) != mark:
             return False

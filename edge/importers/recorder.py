@@ -143,20 +143,20 @@ class Recorder:
         return items, left_out, last
 
     def _told_by(self, row: Row, time: float) -> list[Reported | Gone]:
-        entity = row.entity or row.old_entity or ""
+        entity = _text(row.entity) or _text(row.old_entity)
         context = row.context or row.old_context
         if entity.startswith(("automation.", "script.")):
             self._runs[context] = None
             while len(self._runs) > _RUNS:
                 self._runs.popitem(last=False)
             raise MessageError(MEASURED)
-        state = (row.state or "").strip()
+        state = _text(row.state).strip()
         if state.lower() in NO_STATE:
             gone = self._names.device(entity)
             if gone is None:
                 raise MessageError(AWAY)
             return [Gone(gone)]
-        events = self._names.events(entity, state, row.attributes or row.old_attributes or "", time)
+        events = self._names.events(entity, state, _text(row.attributes) or _text(row.old_attributes), time)
         cause = "" if context is None else DEVICE
         if row.parent or row.old_parent:
             cause = AUTOMATION
@@ -209,6 +209,13 @@ def _url(source: str | Path) -> sa.URL:
 
 def _file(path: str) -> sa.URL:
     return sa.URL.create("sqlite", database=f"file:{quote(path)}", query={"mode": "ro", "uri": "true"})
+
+
+def _text(value: object) -> str:
+    """Return a column's text, "" for none; raises MessageError, for SQLite keeps anything in any column."""
+    if value is not None and not isinstance(value, str):
+        raise MessageError("malformed")
+    return value or ""
 
 
 def _seconds(value: Any, zone: tzinfo = UTC) -> float | None:
