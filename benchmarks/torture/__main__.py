@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.torture import commands
 from benchmarks.torture.home import Findings, Home
@@ -43,6 +43,7 @@ from edge.core.errors import EdgeError
 from edge.slots import Slots
 
 HOME = 60  # kills of one home
+TELL = 30.0  # seconds between two lines of progress, where nobody sees a bar
 LIFE = 12_000  # behaviors of a life, more than a home lives
 LEARNED = 420  # behaviors from which its first model is learned: about eleven weeks
 KINDS = (
@@ -179,23 +180,22 @@ def planned(kills: int, seed: int) -> Iterator[Kind]:
 def torture(kills: int, seed: int, side_by_side: int = 2) -> dict[str, object]:
     """Run it; return the report, of all that was done where it is interrupted."""
     began = time.monotonic()
-    bar = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[wrong]}"),
-    )
-    with tempfile.TemporaryDirectory(prefix="torture-") as name, Progress(*bar) as shown:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with tempfile.TemporaryDirectory(prefix="torture-") as name, Progress(*columns) as shown:
         run = Torture(kills, seed, Path(name))
         run.prepare()
-        task = shown.add_task("kills", total=kills, wrong="")
+        task = shown.add_task("kills", total=kills)
         with ThreadPoolExecutor(side_by_side) as pool:
             homes = [pool.submit(run.live) for _ in range(side_by_side)]
+            told = time.monotonic()
             try:
                 while not all(home.done() for home in homes):
-                    shown.update(task, completed=run.struck.total(), wrong=f"{len(run.findings.words)} wrong")
                     time.sleep(0.5)
+                    shown.update(task, completed=run.struck.total())
+                    if not shown.console.is_terminal and time.monotonic() - told > TELL:
+                        told = time.monotonic()
+                        left = (told - began) * (kills / max(1, run.struck.total()) - 1) / 60
+                        print(f"{run.struck.total()} of {kills} kills, {left:.0f} minutes left", flush=True)
             except KeyboardInterrupt:
                 print("stopping; the report is of what was done")
             finally:

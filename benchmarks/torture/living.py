@@ -6,6 +6,7 @@ A behavior's number is in its own time, so that the record alone tells which wer
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
@@ -18,6 +19,7 @@ from edge.core.behaviors import Behavior
 BEGAN = 1_736_121_600.0  # 2025-01-06 00:00 UTC, a Monday
 DAY = 86400.0
 ODD_EVERY = 3  # days between two things that nobody does
+PATIENCE = 30.0  # seconds the broker has to acknowledge
 UNDER_WAY = 20  # publications the broker has not acknowledged, at most
 
 
@@ -43,78 +45,71 @@ class Publisher:
     def __init__(self, port: int, life: list[Behavior], start: int) -> None:
         self._life = life
         self._port = port
-        self.next = start  # number of the behavior that is published next
+        self._next = start  # number of the behavior that is published next
         self.taken: set[int] = set(range(start))
-        self._under_way: dict[int, int] = {}  # packet id -> number
-        self._lock = threading.Lock()
-        self.paused = threading.Event()
+        self._under_way: deque[tuple[int, paho.MQTTMessageInfo]] = deque()  # in order, with their numbers
+        self._lock = threading.Lock()  # held while something is published
+        self._client: paho.Client | None = None
         self._closing = threading.Event()
         self.pace = 25.0  # behaviors a second
-        self._client: paho.Client | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         """Begin to publish, with the broker there."""
-        self._client = self._connected()
+        self.resume()
         self._thread.start()
 
     def pause(self) -> None:
-        """Publish nothing more, and forget what the broker has not acknowledged: it may have it, or not."""
-        self.paused.set()
-        deadline = time.monotonic() + 5
-        while self._under_way and time.monotonic() < deadline:
-            time.sleep(0.01)
+        """Publish nothing more; whatever was published is acknowledged when this returns."""
+        deadline = time.monotonic() + PATIENCE
         with self._lock:
-            self._under_way.clear()
+            while self._under_way and time.monotonic() < deadline:
+                time.sleep(0.01)
+                self._settle()
+            assert not self._under_way, "the broker acknowledges nothing"
+            self._leave()
 
     def abandon(self) -> None:
-        """Leave the broker, which has died: nothing is sent to it twice."""
-        self.paused.set()
+        """Leave at once: what the broker has not acknowledged it may have, or not; nothing is sent to it twice."""
         with self._lock:
+            self._settle()
             self._under_way.clear()
-            client, self._client = self._client, None
-        if client is not None:
-            client.loop_stop()
+            self._leave()
 
     def resume(self) -> None:
         """Go on, with the broker there."""
-        if self._client is None:
-            self._client = self._connected()
-        self.paused.clear()
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="life", protocol=paho.MQTTv5)
+        client.connect("127.0.0.1", self._port)
+        client.loop_start()
+        with self._lock:
+            self._client = client
 
     def close(self) -> None:
         """End it, with all that was published acknowledged."""
-        self.pause()
         self._closing.set()
-        self._thread.join(5)
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
+        self.pause()
+        self._thread.join()
 
-    def _connected(self) -> paho.Client:
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="life", protocol=paho.MQTTv5)
-        client.on_publish = self._on_publish
-        client.connect("127.0.0.1", self._port)
-        client.loop_start()
-        return client
+    def _leave(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
 
-    def _on_publish(self, client: paho.Client, _: object, mid: int, *__: object) -> None:
-        with self._lock:
-            number = self._under_way.pop(mid, None) if client is self._client else None
-            if number is not None:
-                self.taken.add(number)
+    def _settle(self) -> None:
+        while self._under_way and self._under_way[0][1].is_published():
+            self.taken.add(self._under_way.popleft()[0])
 
     def _run(self) -> None:
         while not self._closing.wait(1 / self.pace):
             with self._lock:
-                client = self._client
-                if self.paused.is_set() or client is None or len(self._under_way) >= UNDER_WAY:
+                self._settle()
+                if self._client is None or len(self._under_way) >= UNDER_WAY:
                     continue
-                each = self._life[self.next]
-                body = json.dumps({"t": each.time, "control": each.control, "n": self.next})
-                info = client.publish(f"home/{each.device}", body, 1)
-                self._under_way[info.mid] = self.next
-                self.next += 1
+                each = self._life[self._next]
+                body = json.dumps({"t": each.time, "control": each.control, "n": self._next})
+                self._under_way.append((self._next, self._client.publish(f"home/{each.device}", body, 1)))
+                self._next += 1
 
 
 class Listener:

@@ -105,9 +105,11 @@ class Hub:
         self.process.wait()
 
     def stop(self) -> int:
-        """Ask it to end; return its exit status."""
+        """Ask it to end; return its exit status, that of a kill where it does not."""
         self.process.terminate()
-        return self.process.wait(GOODBYE)
+        if not self.wait(GOODBYE):
+            self.kill()
+        return self.process.wait()
 
     def orphans(self) -> int:
         """Return how many of its children go on ORPHAN seconds after its end; they are ended then."""
