@@ -34,11 +34,11 @@ from edge.sections import Adapt, Broker, Data, Home, Learn, Llm, Model
 from edge.settings import Settings
 from edge.sources import GenericSource
 
-ROOMS, EVERY = 8, 5
-A_DAY = 1000  # behaviors
+ROOMS, EVERY = 8, 10
+A_DAY = 500  # behaviors
 DAY = 86400.0
-KEPT = 60.0  # days: then the record is cleared for most of a run
-FIRST = 20_000  # events before the first model is learned
+KEPT = 30.0  # days: then the record is cleared for most of a run
+FIRST = 40_000  # events before the first model is learned
 WARM = 0.3  # of a run is not looked at for growth: caches fill, and the record comes to its size
 ACTS = ("lamp", "plug", "tv", "fan")
 SCENES = (

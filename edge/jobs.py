@@ -25,7 +25,7 @@ from edge.slots import Slots
 from edge.store import Room, Store
 from edge.synthesis import Home, Progress
 from edge.watch import Watch
-from edge.work import MOST_WAITING, Work
+from edge.work import MOST_WAITING, Work, give_back
 
 REPLAYED = 30 * 86400.0  # seconds that the newest behavior lies back where it is no home of today
 
@@ -216,6 +216,8 @@ class Jobs:
         self._clearing.look(self.now())
         if (ended := self._work.ended()) is not None:
             self._take_in(*ended)
+            del ended  # the last to hold what the job worked on
+            give_back()
         if self.slow is None or self._work.busy:
             return
         if self._work.waiting:
