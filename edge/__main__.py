@@ -23,7 +23,9 @@ def main() -> int:
 
 
 def _told(error: Exception, code: int) -> int:
-    sys.stderr.write(f"sceneshift: {error}\n")
+    from edge.commands.terminal import plain  # noqa: PLC0415 - as above
+
+    sys.stderr.write(f"sceneshift: {plain(error)}\n")
     return code
 
 

@@ -13,7 +13,7 @@ import typer
 
 from edge import __version__
 from edge.commands import alerts, importing, installing, keeping, learned, record
-from edge.commands.terminal import SettingsFile, told
+from edge.commands.terminal import SettingsFile, say, told
 
 app = typer.Typer(
     help="A smart home's guard that adapts at once, at home, when the scene changes.",
@@ -35,7 +35,7 @@ app.add_typer(keeping.app)
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Say the version and leave.")] = False) -> None:
     if version:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -53,12 +53,12 @@ def run(settings: SettingsFile, verbose: Annotated[bool, typer.Option("--verbose
     stop = threading.Event()
     with alone(loaded.data.directory):
         if (salvaged := mend(loaded.data.directory, time.time())) is not None:
-            typer.echo(f"sceneshift: {salvaged.told}", err=True)
+            say(f"sceneshift: {salvaged.told}", err=True)
         agent = Agent(loaded)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         with contextlib.closing(serve(agent, loaded.web, settings)) as page:
-            typer.echo(page.told)
+            say(page.told)
             agent.run(stop)
 
 
@@ -108,8 +108,8 @@ def synthesize(
     if report is not None:
         report.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for reason in found["synthetic"]["why"]:
-        typer.echo(f"  what it changed: {reason}")
-    typer.echo(f"{found['synthetic']['kept']} of {found['synthetic']['generated']} sequences kept: {out}")
+        say(f"  what it changed: {reason}")
+    say(f"{found['synthetic']['kept']} of {found['synthetic']['generated']} sequences kept: {out}")
 
 
 @app.command()
@@ -124,11 +124,11 @@ def status(
 
     found = status_of(load(settings))
     if as_json:
-        typer.echo(json.dumps(found))
+        say(json.dumps(found))
     else:
         for key, value in found.items():
             text = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
-            typer.echo(f"{key.replace('_', ' '):22} {'-' if text in (None, '', {}) else text}")
+            say(f"{key.replace('_', ' '):22} {'-' if text in (None, '', {}) else text}")
     if check and not str(found.get("agent", "")).startswith("alive"):
         raise typer.Exit(1)
 
@@ -156,7 +156,7 @@ def rollback(settings: SettingsFile) -> None:
     loaded = load(settings)
     answer = ask(loaded.broker, "rollback", {}, patience=5.0)
     if answer is None:
-        typer.echo(f"no agent answers; on disk the slot is now {roll_back_on_disk(loaded)}")
+        say(f"no agent answers; on disk the slot is now {roll_back_on_disk(loaded)}")
         return
     told(answer)
 
@@ -169,9 +169,9 @@ def doctor(settings: SettingsFile) -> None:
 
     found = checks(load(settings))
     for check in found:
-        typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
+        say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
         if not check.ok and check.mend:
-            typer.echo(f"     mend: {check.mend}")
+            say(f"     mend: {check.mend}")
     if not all(check.ok for check in found):
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge.commands.terminal import SettingsFile, told
+from edge.commands.terminal import SettingsFile, say, told
 
 app = typer.Typer()
 
@@ -34,9 +34,9 @@ def alerts(
     loaded = load(settings)
     found = listing.listed(loaded, since, every=every)
     for line in map(listing.as_json, found) if as_json else listing.lines(found, loaded.home.zone):
-        typer.echo(line)
+        say(line)
     if not found and not as_json:
-        typer.echo(f"no alert within {since}; `sceneshift status` says why there may be none")
+        say(f"no alert within {since}; `sceneshift status` says why there may be none")
 
 
 @app.command()
@@ -52,7 +52,7 @@ def explain(
     loaded = load(settings)
     found = listing.found(loaded, alert)
     for line in [listing.as_json(found)] if as_json else listing.page(found, loaded):
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
@@ -80,6 +80,6 @@ def feedback(
 
     answer = listing.feedback(load(settings), alert, said.value)
     if answer is None:
-        typer.echo(f"no agent answers; on disk alert {alert} is now {said.value}")
+        say(f"no agent answers; on disk alert {alert} is now {said.value}")
     else:
         told(answer)

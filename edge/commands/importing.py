@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.commands.terminal import SettingsFile, moment
+from edge.commands.terminal import SettingsFile, moment, say
 
 if TYPE_CHECKING:
     from edge.importing import Tally, Tell
@@ -83,7 +83,7 @@ def bring(  # noqa: PLR0917 - a command's options are its arguments
     try:
         _run(source, wanted, loaded, rules, learn=learn, dry_run=dry_run)
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
+        say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
 
 
@@ -109,12 +109,12 @@ def _run(source: str, wanted: Any, settings: "Settings", rules: Any, *, learn: b
             tally = Importing(reader, store, rules, now).run(tell)
         _tell(tally, wanted.zone, dry_run=False)
         if not learn:
-            typer.echo("no model was learned: `sceneshift run` learns its own, or leave --no-learn out")
+            say("no model was learned: `sceneshift run` learns its own, or leave --no-learn out")
         elif tally.new or unlearned(settings, store):
             with alone(directory):
                 _learn(settings, store, now)
         else:
-            typer.echo("nothing new, and there is a model already: nothing to learn")
+            say("nothing new, and there is a model already: nothing to learn")
 
 
 @contextmanager
@@ -133,13 +133,13 @@ def _bar() -> Iterator["Tell"]:
 def _tell(tally: "Tally", zone: tzinfo, *, dry_run: bool) -> None:
     """Say what became of a source."""
     if tally.resumed:
-        typer.echo("went on where the last import of it stopped")
+        say("went on where the last import of it stopped")
     found = f"are new, {tally.duplicates:,} were there already"
     said = "would be taken in, as far as they are not there already" if dry_run else found
-    typer.echo(f"{tally.rows:,} rows read: {tally.new:,} behaviors {said}")
+    say(f"{tally.rows:,} rows read: {tally.new:,} behaviors {said}")
     if tally.devices:
         days = [f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d}" for moment in (tally.first, tally.last)]
-        typer.echo(f"from {days[0]} to {days[1]} ({tally.days:.0f} days), {len(tally.devices)} devices")
+        say(f"from {days[0]} to {days[1]} ({tally.days:.0f} days), {len(tally.devices)} devices")
     for title, counts in (
         ("devices", tally.kinds()),
         ("caused by", Counter({cause: n for cause, n in tally.causes.items() if cause})),
@@ -147,7 +147,7 @@ def _tell(tally: "Tally", zone: tzinfo, *, dry_run: bool) -> None:
     ):
         said = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in counts.most_common() if number)
         if said:
-            typer.echo(f"{title}: {said}")
+            say(f"{title}: {said}")
 
 
 def _learn(settings: "Settings", store: Any, now: float) -> None:
@@ -159,7 +159,7 @@ def _learn(settings: "Settings", store: Any, now: float) -> None:
     recent = [each for _, each in store.behaviors_with_ids(after=anchor(store.newest()))]
     if left := crowded((each.device, each.control) for each in recent):
         names = ", ".join(json.dumps(escape(device), ensure_ascii=False) for device in left)
-        typer.echo(
+        say(
             f"a model names {MOST_DEVICES} devices and {MOST_CONTROLS} controls at most, this home has more: no model "
             f"was learned. The least used are left out by\n  exclude = [{names}]\nin the source of the settings; then "
             "`sceneshift forget --device ID` for each, and this command again with --exclude for each"
@@ -169,17 +169,17 @@ def _learn(settings: "Settings", store: Any, now: float) -> None:
         caught = catch_up(settings, store, now, tell)
     reasons = caught.report.get("abandoned") or "; ".join(caught.report.get("gate", {}).get("reasons", ()))
     if "swap" not in caught.report:
-        typer.echo(f"no new model: {reasons or 'nothing was learned'}")
+        say(f"no new model: {reasons or 'nothing was learned'}")
     if not caught.slot:
         return
     trained = caught.report.get("retrain", {})
     if "swap" in caught.report:
-        typer.echo(f"model {caught.slot} learned in {trained.get('seconds', 0):.0f} s; it scores from the first minute")
+        say(f"model {caught.slot} learned in {trained.get('seconds', 0):.0f} s; it scores from the first minute")
     if caught.calibrating is None:
-        typer.echo("alerts are on: start the agent with `sceneshift run`")
+        say("alerts are on: start the agent with `sceneshift run`")
     else:
         told = caught.calibrating
-        typer.echo(f"alerts begin when its limits hold: {told['sequences']} of {told['needed']} sequences seen so far")
+        say(f"alerts begin when its limits hold: {told['sequences']} of {told['needed']} sequences seen so far")
 
 
 def _zone(name: str) -> tzinfo:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge.commands.terminal import SettingsFile
+from edge.commands.terminal import SettingsFile, say
 
 app = typer.Typer()
 
@@ -30,9 +30,9 @@ def install(
     for model in found:
         what = "installed" if model.fresh else "is here already, and whole"
         before = f", {model.before} before it" if model.before not in {0, model.version} else ""
-        typer.echo(f"{model.name} {model.version} {what}{before}")
+        say(f"{model.name} {model.version} {what}{before}")
     own = {"detector": loaded.model.directory, "behavior-lm": loaded.llm.file}
     for name in {model.name for model in found if own[model.name] is not None}:
         key = "model.directory" if name == "detector" else "llm.file"
-        typer.echo(f"{key} is set, so {name} is not used: remove that key from {settings}")
-    typer.echo("used from the agent's next start on; what was learned stays, and is learned anew on it beside that")
+        say(f"{key} is set, so {name} is not used: remove that key from {settings}")
+    say("used from the agent's next start on; what was learned stays, and is learned anew on it beside that")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.commands.terminal import SettingsFile, moment
+from edge.commands.terminal import SettingsFile, moment, say
 
 app = typer.Typer()
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
@@ -23,8 +23,8 @@ def backup(out: Annotated[Path, typer.Argument(help="file to write", metavar="FI
 
     done = back_up(load(settings).data.directory, out, time.time())
     slots = sum(name.endswith("/manifest.json") for name in done.files)
-    typer.echo(f"{done.behaviors} behaviors, {slots} model slots: {out}")
-    typer.echo("It tells when you are at home: keep it where only you can read it. No password is in it.")
+    say(f"{done.behaviors} behaviors, {slots} model slots: {out}")
+    say("It tells when you are at home: keep it where only you can read it. No password is in it.")
 
 
 @app.command()
@@ -43,9 +43,9 @@ def restore(
     loaded = load(settings)
     with alone(loaded.data.directory):
         done, aside = put_back(backup, loaded.data.directory, time.time(), replace=replace)
-    typer.echo(f"{done.behaviors} behaviors as of {_local(done.created, loaded.home.zone)}: {loaded.data.directory}")
+    say(f"{done.behaviors} behaviors as of {_local(done.created, loaded.home.zone)}: {loaded.data.directory}")
     if aside is not None:
-        typer.echo(f"What was there before is in {aside}; delete it when you do not need it any more.")
+        say(f"What was there before is in {aside}; delete it when you do not need it any more.")
 
 
 @app.command()
@@ -73,7 +73,7 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
         if everything:
             _sure(f"all that was lived and learned in {directory}", yes=yes)
             left = forget_all(directory)
-            typer.echo(f"{directory} is empty" + (f", but for {', '.join(left)}: delete that by hand" if left else ""))
+            say(f"{directory} is empty" + (f", but for {', '.join(left)}: delete that by hand" if left else ""))
             return
         forgetting = Forgetting(directory, device=device, before=day)
         try:
@@ -89,12 +89,12 @@ def forget(  # noqa: PLR0917  a command's options are its arguments
 def _forgotten(files: int, device: str, *, keep_models: bool) -> None:
     """Say what was forgotten, and where it still is; `files`: how many were searched for its names."""
     if files:
-        typer.echo(f"Forgotten; no byte of {files} files names it.")
+        say(f"Forgotten; no byte of {files} files names it.")
     else:
-        typer.echo("Forgotten; models that were kept still hold what they learned." if keep_models else "Forgotten.")
+        say("Forgotten; models that were kept still hold what they learned." if keep_models else "Forgotten.")
     if device:
-        typer.echo("It is recorded again when it is heard again; `alerts.exclude` in the settings only stops alerts.")
-    typer.echo("Backups you made are as they were.")
+        say("It is recorded again when it is heard again; `alerts.exclude` in the settings only stops alerts.")
+    say("Backups you made are as they were.")
 
 
 def _learn_anew(settings: Any) -> None:
@@ -111,14 +111,14 @@ def _learn_anew(settings: Any) -> None:
             caught = catch_up(settings, store, time.time(), tell)
         why = caught.report.get("abandoned") or "; ".join(caught.report.get("gate", {}).get("reasons", ()))
     except ArtifactError as error:
-        typer.echo(f"No model was learned: {error}")
+        say(f"No model was learned: {error}")
         return
-    typer.echo(f"Model {caught.slot} was learned." if "swap" in caught.report else f"No model was learned: {why}")
+    say(f"Model {caught.slot} was learned." if "swap" in caught.report else f"No model was learned: {why}")
 
 
 def _sure(what: str, *, yes: bool) -> None:
     """Ask whether it is meant, unless that was said."""
-    typer.echo(f"To be forgotten: {what}.")
+    say(f"To be forgotten: {what}.")
     if not yes:
         typer.confirm("It cannot be undone, but from a backup. Forget it?", abort=True)
 

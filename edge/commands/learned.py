@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge.commands.terminal import SettingsFile
+from edge.commands.terminal import SettingsFile, say
 
 app = typer.Typer()
 
@@ -45,6 +45,6 @@ def routines(
     shown = [each for each in told if each.devices & wanted]
     for each in shown:
         sentence = phrases.routine(each, names)
-        typer.echo(json.dumps({"sentence": sentence, **asdict(each)}) if as_json else sentence)
+        say(json.dumps({"sentence": sentence, **asdict(each)}) if as_json else sentence)
     if not shown and not as_json:
-        typer.echo("no routine yet: one is told once chance would not tell it, after two to four weeks as a rule")
+        say("no routine yet: one is told once chance would not tell it, after two to four weeks as a rule")

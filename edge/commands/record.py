@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from edge.commands.terminal import SettingsFile, moment
+from edge.commands.terminal import SettingsFile, moment, say
 
 app = typer.Typer()
 Since = Annotated[str, typer.Option(help="first day or moment, for example 2026-01-31 or 2026-01-31T12:00")]
@@ -55,7 +55,7 @@ def export(
             else:
                 file.write(json.dumps(row) + "\n")
             count += 1
-    typer.echo(f"{count} behaviors: {out}")
+    say(f"{count} behaviors: {out}")
 
 
 @app.command()
@@ -73,14 +73,14 @@ def replay(
     loaded = load(settings)
     found: Replayed = _replayed(source, loaded, slot)
     if as_json:
-        typer.echo(json.dumps(found.as_json()))
+        say(json.dumps(found.as_json()))
         return
     from edge.listing import lines  # noqa: PLC0415
 
     for line in lines(found.alerts if every else found.told(), loaded.home.zone):
-        typer.echo(line)
+        say(line)
     for line in found.summary():
-        typer.echo(line)
+        say(line)
 
 
 def _replayed(source: str, settings: Any, slot: str) -> Any:
@@ -95,7 +95,7 @@ def _replayed(source: str, settings: Any, slot: str) -> Any:
         with closing(opened(source, Wanted(settings.home.zone), settings, scratch.pairs())) as reader:
             left_out = read(scratch, reader, settings, time.time())
         if left_out:
-            typer.echo(f"left out: {', '.join(f'{reason} {n}' for reason, n in left_out.items())}", err=True)
+            say(f"left out: {', '.join(f'{reason} {n}' for reason, n in left_out.items())}", err=True)
         with typer.progressbar(length=len(scratch.past), label="living it", file=sys.stderr) as bar:
             return live(settings, scratch, slot, lambda done: bar.update(done - bar.pos))
 

@@ -1,10 +1,11 @@
-"""The terminal: the settings file as an option, a day that was typed, and an agent's answer told there."""
+"""The terminal: the settings file as an option, a day that was typed, what is said there, an agent's answer."""
 
 import json
 import sys
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import category
 
 import typer
 
@@ -24,11 +25,24 @@ def moment(text: str, zone: tzinfo, otherwise: float) -> float:
         raise SettingsError(f"{text!r:.40} is no day: write for example 2026-01-31") from error
 
 
+def plain(text: object) -> str:
+    """Return a text without what a terminal obeys: a device's name may hold escapes, or turn the line around."""
+    return "".join(
+        each if each in "\n\t" or category(each) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else "\N{REPLACEMENT CHARACTER}"
+        for each in str(text)
+    )
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print a line, plain; `err`: on standard error."""
+    typer.echo(plain(text), err=err)
+
+
 def told(answer: dict[str, Any] | None) -> None:
     """Print an answer; leave with 1 where there is none, or an error."""
     if answer is None:
-        typer.echo("no agent answers: is `sceneshift run` running, and on this broker?", err=True)
+        say("no agent answers: is `sceneshift run` running, and on this broker?", err=True)
         raise typer.Exit(1)
-    typer.echo(json.dumps(answer, indent=1))
+    say(json.dumps(answer, indent=1))
     if answer.get("status") != "ok":
         sys.exit(1)

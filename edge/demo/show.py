@@ -22,9 +22,9 @@ _ROWS = (
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Tell]:
     """Show a bar for each thing that goes on; yield the function to tell it."""
-    console = Console()
+    console = Console(markup=False, emoji=False)
     console.rule(title)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed}/{task.total}"),
                TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
@@ -39,7 +39,7 @@ def progress(title: str) -> Iterator[Tell]:
 
 def table(report: dict[str, Any]) -> None:
     """Print what came of a demo."""
-    console = Console()
+    console = Console(markup=False, emoji=False)
     shown = Table(title=report["home"])
     for heading in ("", "before", "after", ""):
         shown.add_column(heading, justify="right" if heading else "left")
