@@ -12,6 +12,7 @@ from typing import Any
 from edge.core.calibration import PARTS, Limits, alpha_for
 from edge.core.errors import EdgeError
 from edge.core.recalibration import Held, censored, needed, refitted
+from edge.core.sequences import SET_BACK
 from edge.history import Lived
 from edge.learning import Model, Outcome
 from edge.scenery import Facts
@@ -68,6 +69,21 @@ class Calibrator:
             return refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
         except EdgeError:
             return None
+
+    def since(self, model: Model, now: float) -> float:
+        """Return since when what is lived was not trained on: since the model was made, by a clock that was right.
+
+        Where it was made ahead of `now` (seconds since the epoch), since that was noticed.
+        """
+        if model.created <= now + SET_BACK:
+            return model.created
+        kept = self._kept(_SLOTS)
+        noticed = kept.get(model.slot, {}).get("since")
+        if not isinstance(noticed, int | float) or noticed > now + SET_BACK:
+            noticed = now
+            kept[model.slot] = {**kept.get(model.slot, {}), "since": now}
+            self._facts.set_fact(_SLOTS, kept)
+        return float(noticed)
 
     def alpha(self, model: Model) -> float:
         """Return the share of sequences that may alarm, for as many alarms as are wanted in this home."""

@@ -4,11 +4,13 @@ from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from itertools import compress
 from typing import Any, Protocol
 
 from edge.core import recalibration
 from edge.core.admission import UNCLEARED, Admission, Unusual, admit
 from edge.core.behaviors import Behavior
+from edge.core.chronology import believed, lived_days
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
 from edge.core.sequences import Sequence, split
@@ -73,7 +75,7 @@ def gather(records: Records, zone: tzinfo, known: Dictionary, turned: float = fl
     kept = [(steps, at) for steps, at in kept if not all(step.carried for step in steps)]
     time = {row: behavior.time for row, behavior in rows}
     before = sum(time[at[0]] < turned for _, at in kept)
-    weeks = (behaviors[-1].time - behaviors[0].time) / WEEK if behaviors else 0.0
+    weeks = lived_days([each.time for each in behaviors]) / 7
     found = tuple(steps for steps, _ in kept)
     place = {row: number for number, (_, at) in enumerate(kept) for row in reversed(at)}
     cleared = tuple((place[row], each) for row, each in _until(sequences, placed, admission.fine))
@@ -107,13 +109,22 @@ def admitted(records: Records, rows: Items[tuple[int, Behavior]], zone: tzinfo, 
     return admit(found, zone, dictionary.kind)
 
 
+def lived(records: Records) -> float:
+    """Return how many days of a home's life are recorded, as far as they are looked at."""
+    rows = _in_time(records.behaviors_with_ids(after=anchor(records.newest())))
+    return lived_days([behavior.time for _, behavior in rows])
+
+
 def anchor(newest: int) -> int:
     """Return the row after which the record is looked at, up to the `newest`: it moves seldom, a STRIDE at a time."""
     return -(-max(0, newest - RECENT) // STRIDE) * STRIDE
 
 
 def _in_time(rows: Iterable[tuple[int, Behavior]]) -> list[tuple[int, Behavior]]:
-    return sorted(rows, key=lambda each: each[1].time)
+    """Return what a clock that was right has stamped, in order of time."""
+    arrived = list(rows)
+    right = believed([behavior.time for _, behavior in arrived])
+    return sorted(compress(arrived, right), key=lambda each: each[1].time)
 
 
 def _rows_of(sequences: Items[Sequence], rows: Items[int]) -> list[list[int]]:

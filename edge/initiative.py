@@ -1,5 +1,7 @@
 """What the agent asks of itself: a first model, another scene, the night's work, limits that no longer fit, a drift."""
 
+from edge.core.chronology import DAY
+from edge.history import lived
 from edge.incumbent import Incumbent
 from edge.nightly import Drift, Nightly
 from edge.requests import Request
@@ -28,10 +30,9 @@ class Initiative:
 
     def asks(self, now: float) -> Request | None:
         """Return what is due, None where nothing is."""
+        self._scenery.look(now)
         if self._watch.model is None:
-            began = self._store.began()
-            due = began is not None and now - began >= self._settings.model.learn_after_days * 86400
-            return Request("learn") if due and self._scenery.try_again(now) else None
+            return Request("learn") if self._lived_enough(now) else None
         if (changed := self._scenery.changed(now, self._watch.take_fresh())) is not None:
             return Request("adapt", changed)
         if self._incumbent.outdated():
@@ -42,6 +43,12 @@ class Initiative:
             return Request("learn")
         drifting = self._settings.adapt.notice and self.drift.since is not None and not self._watch.alerts.shadow_mode
         return Request("learn") if drifting and self._scenery.try_again(now) else None
+
+    def _lived_enough(self, now: float) -> bool:
+        """Tell whether enough days were lived for a first model, whatever the clock said at the first of them."""
+        began, wanted = self._store.began(), self._settings.model.learn_after_days
+        due = began is not None and abs(now - began) >= wanted * DAY
+        return due and self._scenery.try_again(now) and lived(self._store) >= wanted - 1
 
     def _outgrown(self, now: float) -> bool:
         """Tell whether another base model was installed than the incumbent's, and its days may be learned on it."""

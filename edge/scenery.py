@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from edge.core.errors import SettingsError
 from edge.core.events import Message
 from edge.core.scenes import Scene, noticed, season_of
+from edge.core.sequences import SET_BACK
 from edge.sections import Home
 
 AGAIN = 86400.0  # seconds of the home's time before the agent tries again what it thought of itself
@@ -31,11 +33,17 @@ class Scenery:
         self._facts = facts
         self._place = place
         self._notice = notice
-        kept = facts.fact("scene", None) or place.scene
-        self.scene = Scene.parse(kept) if kept else Scene()
-        self.since = float(facts.fact("scene_since", float("-inf")))  # when the home came into it
+        self.scene = _scene(facts.fact("scene", None)) or (Scene.parse(place.scene) if place.scene else Scene())
+        since = facts.fact("scene_since", None)
+        self.since = float(since) if isinstance(since, int | float) else float("-inf")  # when the home came into it
         self._people: int | None = None
         self._tried = float("-inf")
+
+    def look(self, now: float) -> None:
+        """Be in the scene since `now` where it was come into by a clock that is ahead of it."""
+        if self.since > now + SET_BACK:
+            self.since = now
+            self._facts.set_fact("scene_since", now)
 
     def topics(self) -> list[str]:
         """Return the filters to subscribe to."""
@@ -79,3 +87,11 @@ class Scenery:
             self._facts.set_fact("scene_since", now)
         self.scene = settled
         self._facts.set_fact("scene", str(settled))
+
+
+def _scene(name: Any) -> Scene | None:
+    """Return the scene that was kept under a name, None where that is none any more."""
+    try:
+        return Scene.parse(name) if isinstance(name, str) and name else None
+    except SettingsError:
+        return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge.core.devices import Device
 from edge.core.errors import SettingsError
+from edge.core.sequences import SET_BACK
 
 EXCLUDED, CLEANER, OFF, MUTED = "excluded", "cleaner", "alerts off", "muted"
 SAME_SEQUENCE, SHADOW, COOLDOWN, BUDGET = "same sequence", "shadow", "cooldown", "budget"
@@ -24,10 +25,18 @@ _NUMBER = re.compile(r"[0-9]{1,9}([.][0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """No alert of devices whose id or name fits `glob`, `until` seconds since the epoch by the wall clock."""
+    """No alert of devices whose id or name fits `glob`, from `since` until `until`: seconds since the epoch.
+
+    By the wall clock; before `since` it does not hold: a clock that is set back must not silence a home for years.
+    """
 
     glob: str
     until: float
+    since: float = float("-inf")
+
+    def holds(self, now: float) -> bool:
+        """Tell whether it holds at `now`."""
+        return self.since - SET_BACK <= now < self.until
 
 
 def fits(globs: Iterable[str], device: Device) -> bool:
@@ -56,17 +65,17 @@ class Quiet:
         self.budget = budget_per_day
         self.cooldown = cooldown
         self.silent = ""  # why nobody is told anything for as long as that lasts, CLEANER or OFF; "" where it does not
-        self._mutes: dict[str, float] = {}
+        self._mutes: dict[str, Mute] = {}
         self._sent: deque[tuple[float, str]] = deque(maxlen=MOST_SENT)  # (time, device id), the newest
 
     def excluded(self, device: Device) -> bool:
         """Tell whether a device is context only: recorded, and never judged."""
         return fits(self.exclude, device)
 
-    def mute(self, glob: str, until: float) -> None:
+    def mute(self, glob: str, until: float, since: float = float("-inf")) -> None:
         """Tell nobody of these devices before `until`; the same glob again replaces what it said."""
         self._mutes.pop(glob, None)
-        self._mutes[glob] = until
+        self._mutes[glob] = Mute(glob, until, since)
         while len(self._mutes) > MOST_MUTES:
             del self._mutes[next(iter(self._mutes))]
 
@@ -76,12 +85,12 @@ class Quiet:
 
     def mutes(self, now: float) -> list[Mute]:
         """Return the mutes that hold at `now`, and forget the others."""
-        self._mutes = {glob: until for glob, until in self._mutes.items() if until > now}
-        return [Mute(glob, until) for glob, until in self._mutes.items()]
+        self._mutes = {glob: mute for glob, mute in self._mutes.items() if mute.holds(now)}
+        return list(self._mutes.values())
 
     def muted(self, device: Device, now: float) -> bool:
         """Tell whether a mute of the device holds at `now`, by the wall clock."""
-        return fits((glob for glob, until in self._mutes.items() if until > now), device)
+        return fits((mute.glob for mute in self._mutes.values() if mute.holds(now)), device)
 
     def held(self, device: str, time: float) -> str:
         """Return what holds an alert of a device back at `time`, COOLDOWN or BUDGET; "" where it may be told."""
@@ -97,12 +106,15 @@ class Quiet:
         """Take into account that an alert was told; only then is anything charged."""
         self._sent.append((time, device))
 
-    def kept(self) -> dict[str, float]:
-        """Return the mutes as JSON, to outlive the process."""
-        return dict(self._mutes)
+    def kept(self) -> dict[str, list[float]]:
+        """Return the mutes as JSON, to outlive the process: since and until, by glob."""
+        return {glob: [max(mute.since, 0.0), mute.until] for glob, mute in self._mutes.items()}
 
     def take_up(self, kept: Mapping[str, Any], now: float) -> None:
         """Take up the mutes that were kept; what is none is left out, and none holds longer than LONGEST_MUTE."""
-        for glob, until in kept.items():
-            if isinstance(until, int | float) and now < until:
-                self.mute(glob, min(float(until), now + LONGEST_MUTE))
+        for glob, moments in kept.items():
+            match moments:
+                case [int() | float() as since, int() | float() as until] if Mute(glob, until, since).holds(now):
+                    self.mute(glob, min(float(until), now + LONGEST_MUTE), float(since))
+                case int() | float() as until if now < until:  # of an earlier version
+                    self.mute(glob, min(float(until), now + LONGEST_MUTE), now)
