@@ -31,6 +31,7 @@ ROLE = "You know how people live at home."
 TASK = "Rewrite a sequence as the same people live it in the new scene: a letter keeps a behavior, the rest is written."
 RULES = "Keep their habits. Use only these devices. Time goes forward. Leave out what the scene forbids."
 
+_TIMED = re.compile(r"(({}) )?\d\d( |$)".format("|".join(DAY_NAMES)))  # a name that a reply would take for a time
 _UNSAFE = re.compile(r"[^\w .+&'/()-]|_")  # whatever could end a name, a line, a part or a rule
 
 
@@ -93,7 +94,8 @@ class Labels:
         for device, control in dict.fromkeys(pairs):
             if device not in names:
                 described = dictionary.devices.get(device)
-                names[device] = _unused(clean(described.name if described else device), names.values())
+                name = clean(described.name if described else device)
+                names[device] = _unused(f"device {name}" if _TIMED.match(name) else name, names.values())
             text = f"{names[device]}:{clean(control, 60)}"
             texts[device, control] = _unused(text, texts.values())
         return cls(texts)
