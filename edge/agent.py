@@ -32,7 +32,7 @@ BATCH = 200  # messages in one commit, at most: what the broker may have under w
 BACKLOG = (5.0, 600.0)
 TICK = 1.0  # seconds between two looks at what is not urgent
 RANKS = {"alert": ALERT, "behavior": PASSING, "progress": PASSING}  # of what is published
-BEAT = 300.0  # seconds between two signs of life on disk: seldom, for an SD card's sake
+BEAT = 1800.0  # seconds between two signs of life on disk: seldom, for an SD card's sake
 
 
 class Agent:
@@ -69,6 +69,7 @@ class Agent:
         self._progress: Mapping[str, Any] | None = None  # what was told last of the job under way
         self._described: list[Device] = []
         self._take_up()
+        self.jobs.resume()
         prefix, mark = settings.broker.prefix, uuid.uuid4().hex
         self._receipts = Receipts(self.store, prefix, self.publish, mark, self.jobs.now())
         self.snapshot = self.status()
@@ -98,7 +99,7 @@ class Agent:
                     beat = time.monotonic() + BEAT
                     if self.session.connected:  # else a connection will
                         self.announce()
-                    self.store.set_fact("heartbeat", {"time": round(time.time()), **self.status()})
+                    self._beat()
         finally:
             notify.stopping()
             self.close()
@@ -127,6 +128,10 @@ class Agent:
         rows = list(self.store.behaviors_with_ids(after=max(0, self.store.newest() - MOST)))
         told = self.store.alerts(min(each.time for _, each in rows), BEGUN) if rows else []  # clocks are set back
         self.watch.take_up(rows, told, time.time())
+
+    def _beat(self) -> None:
+        """Leave a sign of life on disk, with what another process cannot know."""
+        self.store.set_fact("heartbeat", {"time": round(time.time()), **self.status()})
 
     def _hear(self) -> None:
         """Take what has arrived within a commit's time through the fast loop."""
@@ -183,8 +188,11 @@ class Agent:
         """Keep the status for other threads; tell how far a job is whenever that has changed."""
         told, self.snapshot = self.snapshot, self.status()
         moved = self.session.connected and self.home_assistant.tick()
-        if moved or told["training"] != self.snapshot["training"]:
+        trained = told["training"] != self.snapshot["training"]
+        if moved or trained:
             self.announce()
+        if trained:
+            self._beat()
         if (progress := self.snapshot["progress"]) != self._progress:
             self._progress = progress
             self.publish("progress", progress or {})

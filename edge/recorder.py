@@ -87,10 +87,8 @@ class Recorder:
         with self._lock:
             memory = self._memory.copy()
             with self._database.transaction():
-                before = memory.next_seen
                 rows = [self._take(entry, memory) for entry in batch]
-                due = any(n * LAG >= memory.totals[reason] for reason, n in memory.counted.items())
-                if memory.counted and (due or memory.next_seen != before):
+                if any(n * LAG >= memory.totals[reason] for reason, n in memory.counted.items()):
                     self._write_counts(memory)
                 due = self._scores.waiting >= TOGETHER
                 scores = self._scores.write() if due and any(rows) else {}

@@ -141,7 +141,7 @@ def _local(moment: float, settings: Settings) -> str:
 def _agent(beat: Mapping[str, Any]) -> str:
     """Say whether the agent gave a sign of life lately."""
     age = time.time() - float(beat.get("time", 0.0))
-    return f"alive {max(0.0, age):.0f} s ago" if abs(age) < 3 * BEAT else "silent"  # a clock set back is no life
+    return f"alive {max(0.0, age):.0f} s ago" if abs(age) < 1.5 * BEAT else "silent"  # a clock set back is no life
 
 
 def _summary(report: Mapping[str, Any]) -> str:
