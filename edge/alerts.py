@@ -38,6 +38,10 @@ class Keeping(Protocol):
         """Keep an alert; return its id."""
         ...
 
+    def note_alert(self, alert: Alert) -> None:
+        """Keep an alert that nobody is told of; it may be lost with the process for a second."""
+        ...
+
     def alert(self, number: int) -> Alert | None:
         """Return an alert."""
         ...
@@ -165,9 +169,10 @@ class Alerts:
             self._noted.add((why.device, verdict.quiet))
             state = verdict.quiet or SENT
             alert = Alert(time, self._oddest.row, verdict.score, UNUSUAL, verdict.sentence, state, explanation=why)
-            number = self._store.add_alert(alert)
-            if verdict.alert:
-                self.newest = number
+            if not verdict.alert:
+                self._store.note_alert(alert)
+            else:
+                number = self.newest = self._store.add_alert(alert)
                 self.quiet.charge(why.device, time)
                 what = {"t": why.time, "device": why.device, "control": why.control, "explanation": why.as_json()}
                 self._publish("alert", {"alert": number, "sentence": verdict.sentence, **told, **what})
@@ -189,11 +194,12 @@ class Alerts:
         why = replace(why, odd=FLICKER, since=begun.seconds)
         sentence, quiet = self.phrases.sentence(why), self._flicker_reason(behavior, heard)
         alert = Alert(behavior.time, None, begun.score, UNUSUAL, sentence, quiet or SENT, explanation=why)
-        number = self._store.add_alert(alert)
         if quiet:
             self.kept_quiet[quiet] += 1
+            self._store.note_alert(alert)
             return
-        self.newest, self._flickered = number, behavior.time
+        number = self.newest = self._store.add_alert(alert)
+        self._flickered = behavior.time
         told = {"device": behavior.device, "control": behavior.control, "score": round(begun.score, 3)}
         told |= {"threshold": UNUSUAL, "unusual": True, "quiet": "", "next": [], "model": model.slot}
         what = {"alert": number, "sentence": sentence, "t": behavior.time, "explanation": why.as_json()}

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from edge.calibrator import Calibrator
+from edge.core.bucket import Bucket
 from edge.core.calibration import Limits
 from edge.core.devices import Device
 from edge.core.dictionary import Dictionary
@@ -17,6 +18,7 @@ from edge.watch import Watch
 
 log = logging.getLogger(__name__)
 
+JOINS, AGAIN = 10.0, 10.0  # a model takes in who has come so often at once, and once more after so many seconds
 _SLOT = re.compile(r"\b(\d{4,})(-[a-z0-9]+)+")  # a slot is called by its scene, and that by a device that joined
 
 
@@ -34,6 +36,7 @@ class Incumbent:
         self._store = store
         self._refitted: tuple[str, float] | None = None  # the slot and share of alarms that a refit was asked for last
         self._strange: set[Device] = set()  # devices that are like nothing the model names
+        self._joins = Bucket.full(JOINS, AGAIN, time.monotonic())
         watch.meet = self.join
 
     def say(self, problem: str) -> None:
@@ -102,13 +105,13 @@ class Incumbent:
             return
         known = set(model.scorer.vocabulary.devices)
         strange = {device for device in self.watch.devices.values() if device.id not in known}
-        if strange <= self._strange:
+        if strange <= self._strange or not self._joins.take(time.monotonic()):
             return
         try:
             self.watch.model = self.slow.joined(model, self.dictionary())
         except ArtifactError as error:
             self.say(f"scoring without what joined: {error}")
-        self._strange |= strange
+        self._strange = strange
 
     def dictionary(self) -> Dictionary:
         """Return the home's devices and what each has done."""

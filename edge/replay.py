@@ -65,6 +65,10 @@ class Scratch(Store):
         self.told.append(replace(alert, id=len(self.told) + 1))
         return len(self.told)
 
+    def note_alert(self, alert: Alert) -> None:
+        """Keep an alert here, too, that nobody would be told of."""
+        self.add_alert(alert)
+
     def add_scores(self, scores: Mapping[int, float]) -> None:
         """Keep none."""
 

@@ -1,7 +1,7 @@
 """Everything that happened, in one SQLite file: what the other parts ask it and tell it."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,7 @@ class Store:
     def __init__(self, database: Database, directory: Path) -> None:
         self._database = database
         self._directory = directory
+        self._noted: deque[Alert] = deque()  # alerts that are not written yet
         self._scores = Scores(database)
         self._recorder = Recorder(database, self._scores)
 
@@ -59,12 +60,13 @@ class Store:
 
     def close(self) -> None:
         """Write what waits, and close."""
-        self._recorder.flush()
+        self.flush()
         self._database.close()
 
     def flush(self) -> None:
-        """Write what waits for the next change: counts and scores."""
+        """Write what waits for the next change: counts, scores, alerts nobody was told of."""
         self._recorder.flush()
+        self._write_noted()
 
     def known(self, message: Message) -> bool:
         """Tell whether a message is one the broker sent before and `record` has taken."""
@@ -157,30 +159,56 @@ class Store:
 
     def add_alert(self, alert: Alert) -> int:
         """Keep an alert (its `id` is not used); return its id."""
+        with self._database.transaction():
+            return [self._write_alert(each) for each in (*self._take_noted(), alert)][-1]
+
+    def note_alert(self, alert: Alert) -> None:
+        """Keep an alert that nobody is told of, written before alerts are next read or one is added.
+
+        What is unusual and kept quiet can come in hundreds: it is worth no commit each.
+        """
+        self._noted.append(alert)
+
+    def _take_noted(self) -> list[Alert]:
+        return [self._noted.popleft() for _ in range(len(self._noted))]
+
+    def _write_noted(self) -> None:
+        """Write the alerts that were only noted."""
+        if self._noted:
+            with self._database.transaction():
+                for alert in self._take_noted():
+                    self._write_alert(alert)
+
+    def _write_alert(self, alert: Alert) -> int:
         why = "" if alert.explanation is None else json.dumps(alert.explanation.as_json())
-        return self._insert(
+        insert = (
             "INSERT INTO alerts (time, behavior, score, threshold, sentence, state, explanation) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            alert.time, alert.behavior, alert.score, alert.threshold, alert.sentence, alert.state, why,
-        )  # fmt: skip
+            "VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        values = (alert.time, alert.behavior, alert.score, alert.threshold, alert.sentence, alert.state, why)
+        return self._database.write(insert, *values)
 
     def alerts(self, since: float = float("-inf"), states: Collection[str] = TOLD) -> list[Alert]:
         """Return the alerts from a time on that are in one of these states, by default those told; the oldest first."""
+        self._write_noted()
         query = f"{_ALERTS} WHERE time >= ? AND state IN ({_marks(states)}) ORDER BY id"
         return [_alert(row) for row in self._database.rows(query, since, *states)]
 
     def alert(self, number: int) -> Alert | None:
         """Return one alert by its id, whatever its state, None where there is none."""
+        self._write_noted()
         rows = self._database.rows(f"{_ALERTS} WHERE id = ?", number)
         return _alert(rows[0]) if rows else None
 
     def alert_states(self, since: float = float("-inf")) -> dict[str, int]:
         """Return how many unusual behaviors from a time on are kept in each state."""
+        self._write_noted()
         query = "SELECT state, count(*) FROM alerts WHERE time >= ? GROUP BY state ORDER BY state"
         return {row[0]: row[1] for row in self._database.rows(query, since)}
 
     def mark_alert(self, alert: int, state: str) -> bool:
         """Change an alert's state, for example to what the user said of it; False where there is no such alert."""
+        self._write_noted()
         with self._database.transaction():
             found = self._database.rows("UPDATE alerts SET state = ? WHERE id = ? RETURNING id", state, alert)
         return bool(found)

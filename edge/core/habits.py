@@ -48,7 +48,7 @@ class Habits:
         """Count in the home's local time."""
         self._zone = zone
         self._lived: deque[tuple[float, int, tuple[str, str], int]] = deque()  # time, date, pair, hour of the week
-        self._table: dict[tuple[str, str], Counter[int]] = {}
+        self._table: dict[str, dict[str, Counter[int]]] = {}  # by device and control
         self._dates: Counter[int] = Counter()
         self._last: dict[tuple[str, str], float] = {}
         self._acted: dict[str, float] = {}
@@ -68,7 +68,7 @@ class Habits:
         pair, date = (behavior.device, behavior.control), local.toordinal()
         place = local.weekday() * _HOURS + local.hour
         self._lived.append((behavior.time, date, pair, place))
-        self._table.setdefault(pair, Counter())[place] += 1
+        self._table.setdefault(behavior.device, {}).setdefault(behavior.control, Counter())[place] += 1
         self._dates[date] += 1
         self._last[pair] = behavior.time
         before = self._acted.get(behavior.device)
@@ -81,11 +81,11 @@ class Habits:
 
     def of(self, device: str, control: str | None, time: float) -> Habit:
         """Return the habit of a control, or of all a device does, as seen from `time` (seconds since the epoch)."""
-        pairs = [pair for pair in self._table if pair[0] == device and control in (None, pair[1])]
-        counts = sum((self._table[pair] for pair in pairs), Counter[int]())
+        acts = {each: table for each, table in self._table.get(device, {}).items() if control in (None, each)}
+        counts = sum(acts.values(), Counter[int]())
         by_hour = [sum(counts[day * _HOURS + hour] for day in range(7)) for hour in range(_HOURS)]
         local = datetime.fromtimestamp(time, self._zone)
-        last = max((self._last[pair] for pair in pairs), default=None)
+        last = max((self._last[device, each] for each in acts), default=None)
         around = [(local.hour + shift) % _HOURS for shift in (-1, 0, 1)]
         return Habit(
             count=counts.total(),
@@ -110,13 +110,15 @@ class Habits:
 
     def _forget(self) -> None:
         _, date, pair, place = self._lived.popleft()
-        for counter, key in ((self._table[pair], place), (self._dates, date)):
+        acts = self._table[pair[0]]
+        for counter, key in ((acts[pair[1]], place), (self._dates, date)):
             counter[key] -= 1
             if not counter[key]:
                 del counter[key]
-        if not self._table[pair]:
-            del self._table[pair], self._last[pair]
-            if all(device != pair[0] for device, _ in self._table):
+        if not acts[pair[1]]:
+            del acts[pair[1]], self._last[pair]
+            if not acts:
+                del self._table[pair[0]]
                 self._acted.pop(pair[0], None)
                 self._durations.pop(pair[0], None)
 

@@ -122,6 +122,9 @@ class Alarms:
             self.places.append(alert.behavior)
         return len(self.places)
 
+    def note_alert(self, _alert: Alert) -> None:
+        """Keep nothing: nobody was told."""
+
     def alert(self, _number: int) -> Alert | None:
         """Return none: nobody says anything of it."""
         return None
