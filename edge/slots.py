@@ -1,7 +1,7 @@
 """Model slots on disk: written whole or not at all, verified by hash, switched by replacing one small pointer.
 
 directory/
-├── current.json           {"current": name, "history": earlier ones, oldest first}
+├── current.json           {"current": name, "history": earlier ones, oldest first, "sha256": of these two}
 └── 0001-winter/           one slot: manifest.json and parameters.npy; never changed once it has its name
 """
 
@@ -28,6 +28,7 @@ from edge.durable import settle, write
 
 _NAME = re.compile(r"[0-9]{4,12}(-[a-z0-9]+)*")
 _UNFINISHED = ".unfinished-"
+_POINTER = ("current", "history")
 SCENES = 16  # whose latest slots are kept: more than a home lives in a year
 
 
@@ -52,11 +53,19 @@ class _Pointer:
         try:
             document: Any = json.loads(text)
             names = [document["current"], *document["history"]]
+            whole = document.keys() == {*_POINTER} or document == json.loads(cls(names[0], tuple(names[1:])).text())
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ArtifactError("current.json is corrupt") from error
+        if not whole:
+            raise ArtifactError("current.json is not what was written")
         if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
             raise ArtifactError("current.json names no slot")
         return cls(names[0], tuple(names[1:]))
+
+    def text(self) -> str:
+        """Return it as JSON, with the sha256 of what it says; what an earlier version wrote has none."""
+        said = dict(zip(_POINTER, (self.current, self.history), strict=True))
+        return json.dumps({**said, "sha256": hashlib.sha256(json.dumps(said).encode()).hexdigest()})
 
 
 def shipped(name: str) -> Path:
@@ -95,7 +104,7 @@ class Slots:
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
         try:
             write(unfinished / "parameters.npy", buffer.getvalue())
-            write(unfinished / "manifest.json", filled.to_json().encode())
+            write(unfinished / "manifest.json", filled.sealed().encode())
             settle(unfinished)
             unfinished.rename(self.directory / name)
             settle(self.directory)
@@ -248,7 +257,7 @@ class Slots:
     def _point(self, pointer: _Pointer) -> None:
         text = json.dumps({"current": pointer.current, "history": pointer.history})
         fresh = self.directory / f"{_UNFINISHED}current.json"
-        write(fresh, text.encode())
+        write(fresh, pointer.text().encode())
         fresh.replace(self.directory / "current.json")
         settle(self.directory)
 

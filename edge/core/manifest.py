@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, model_validator
@@ -17,6 +18,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]
 SlotName = Annotated[str, Field(pattern=r"^[0-9]{4,12}(-[a-z0-9]+)*$")]
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a file beside its manifest, never elsewhere
 CONTRACT = 1  # what the graphs take and give, and what it means; another number where a hub must be told
+_UNSEALED = "0" * 64
 
 
 class Document(BaseModel):
@@ -104,7 +106,7 @@ class Described(NamedTuple):
 
 
 class SlotManifest(Document):
-    """A model of one home for one scene. `Slots.write` fills in `name` and `sha256` (of parameters.npy).
+    """A model of one home for one scene. `Slots.write` fills in `name`, `sha256` (of parameters.npy) and `seal`.
 
     `created`: seconds since the epoch; `limits`: what a sequence may surprise by; `seconds`: what training took.
     """
@@ -121,6 +123,21 @@ class SlotManifest(Document):
     origin: Literal["learned", "adapted"]
     steps: Annotated[int, Field(ge=0)]
     seconds: NonNegativeFloat
+    seal: Hash | Literal[""] = ""  # sha256 of the whole text with _UNSEALED here; "" in slots of earlier versions
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a manifest; raises ArtifactError on anything malformed, and where it is not what was sealed."""
+        found = super().from_json(text)
+        raw = text.encode() if isinstance(text, str) else text
+        if found.seal and sha256(raw.replace(found.seal.encode(), _UNSEALED.encode())).hexdigest() != found.seal:
+            raise ArtifactError("not a manifest: it is not what it was when it was written")
+        return found
+
+    def sealed(self) -> str:
+        """Write it with its seal: a figure that becomes another one is noticed."""
+        text = self.model_copy(update={"seal": _UNSEALED}).to_json()
+        return text.replace(_UNSEALED, sha256(text.encode()).hexdigest())
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
