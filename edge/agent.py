@@ -77,7 +77,7 @@ class Agent:
     def run(self, stop: threading.Event) -> None:
         """Hear, score and adapt until `stop` is set; raises StoreError when the disk gives up."""
         ours = (self.requests, self.jobs.scenery, self.home_assistant, self._receipts)
-        self.session.on_connect.append(self._connected.set)
+        self.session.on_connect.append(self._meet_broker)
         self.session.subscribe([*self._sources.topics(), *(topic for each in ours for topic in each.topics())])
         self.session.open()
         try:
@@ -174,11 +174,15 @@ class Agent:
         if (heard < BATCH and not self.session.inbox and connected > BACKLOG[0]) or connected > BACKLOG[1]:
             self.watch.behind = False
 
+    def _meet_broker(self) -> None:
+        """Take in, in the broker's thread and before any message of it, that a connection has begun."""
+        self._began, self.watch.behind = time.monotonic(), True
+        self._connected.set()
+
     def _introduce(self) -> None:
         """Tell all there is to know where the broker has just connected us, or Home Assistant has just started."""
         if connected := self._connected.is_set():
             self._connected.clear()
-            self._began, self.watch.behind = time.monotonic(), True
             self._receipts.ask()
         if connected or self.home_assistant.born():
             self.home_assistant.forget_sent()
