@@ -145,8 +145,8 @@ def _environment(scenario: Scenario, folder: Path) -> dict[str, str]:
     return found
 
 
-def overload(names: list[str], scale: float, console: Console) -> dict[str, Any]:
-    """Run the scenarios named, all where none is; return the report."""
+def overload(names: list[str], scale: float, console: Console, file: Path | None = None) -> dict[str, Any]:
+    """Run the scenarios named, all where none is; return the report, which is in a file after each of them."""
     recorded = open_home(shipped("demo-home"), None)
     weeks = (time.time() - recorded.source[-1].time - WEEK) // WEEK * WEEK
     lived = [Behavior(each.time + weeks, each.device, each.control) for each in recorded.source]
@@ -163,6 +163,8 @@ def overload(names: list[str], scale: float, console: Console) -> dict[str, Any]
                 break
             found["scenarios"].append({**row, "load": round(os.getloadavg()[0], 1)})
             console.print(json.dumps(found["scenarios"][-1]), style="dim")
+            if file is not None:
+                file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
 
 
@@ -185,10 +187,7 @@ def main() -> None:
     parser.add_argument("scenario", nargs="*", help="names; all by default")
     told = parser.parse_args()
     console = Console(stderr=True)
-    found = overload(told.scenario, told.scale, console)
-    Console().print(table(found))
-    if told.json is not None:
-        told.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    Console().print(table(overload(told.scenario, told.scale, console, told.json)))
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ class Home:
         self.folder = folder
         self.data = data
         self.broker = Broker(folder / "broker")
+        with (folder / "broker/mosquitto.conf").open("a") as config:
+            config.write("max_inflight_messages 200\n")  # as firmware_configs/mosquitto has it
         self.broker.start()
         self.settings = folder / "sceneshift.toml"
         self.point_at(self.broker.port, sources)

@@ -145,7 +145,7 @@ SCENARIOS = (
     Scenario("strangers", 100_000, strangers, sources=EVERY_DIALECT),
     Scenario("retained strangers at the start", 50_000, nothing, before=retained),
     Scenario("requests", 10_000, requests),
-    Scenario("QoS 0", 20_000, unpromised),
-    Scenario("a disk that takes 200 ms", 10_000, burst, environment=(("SLOW_DISK_MS", "200"),)),
+    Scenario("QoS 0", 10_000, unpromised),
+    Scenario("a disk that takes 200 ms", 2_000, burst, environment=(("SLOW_DISK_MS", "200"),)),
     Scenario("a broker that does not read", 4_000, deaf, through_valve=True),
 )
