@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench fuzz interop mosquitto chromium clean
+.PHONY: demo test bench torture fuzz interop mosquitto chromium clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sceneshift demo
@@ -18,6 +18,10 @@ test: $(VENV)/.test mosquitto chromium
 
 bench: $(VENV)/.test mosquitto
 	$(BIN)/python -m benchmarks
+
+# The agent killed a thousand times, at any moment and at the worst, with a real broker: an hour.
+torture: $(VENV)/.test mosquitto
+	$(BIN)/python -m benchmarks.torture --kills 1000 --json benchmarks/torture.json
 
 # Every parser of bytes from outside, a minute each; `fuzz/__main__.py` says how to go on for longer.
 fuzz: $(VENV)/.test

@@ -10,6 +10,7 @@ import argparse
 import json
 import platform
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -177,32 +178,38 @@ def planned(kills: int, seed: int) -> Iterator[Kind]:
     return iter(plan)
 
 
-def torture(kills: int, seed: int, side_by_side: int = 2) -> dict[str, object]:
-    """Run it; return the report, of all that was done where it is interrupted."""
+def torture(kills: int, seed: int, side_by_side: int = 2, out: Path | None = None) -> dict[str, object]:
+    """Run it; return the report, of all that was done where it is interrupted. `out` has it as far as it is, always."""
     began = time.monotonic()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory(prefix="torture-") as name, Progress(*columns) as shown:
         run = Torture(kills, seed, Path(name))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: run.stop.set())
         run.prepare()
         task = shown.add_task("kills", total=kills)
         with ThreadPoolExecutor(side_by_side) as pool:
             homes = [pool.submit(run.live) for _ in range(side_by_side)]
             told = time.monotonic()
-            try:
-                while not all(home.done() for home in homes):
-                    time.sleep(0.5)
-                    shown.update(task, completed=run.struck.total())
-                    if not shown.console.is_terminal and time.monotonic() - told > TELL:
-                        told = time.monotonic()
-                        left = (told - began) * (kills / max(1, run.struck.total()) - 1) / 60
+            while not all(home.done() for home in homes):
+                time.sleep(0.5)
+                shown.update(task, completed=run.struck.total())
+                if time.monotonic() - told > TELL:
+                    told = time.monotonic()
+                    _write(run.report(told - began), out)
+                    left = (told - began) * (kills / max(1, run.struck.total()) - 1) / 60
+                    if not shown.console.is_terminal:
                         print(f"{run.struck.total()} of {kills} kills, {left:.0f} minutes left", flush=True)
-            except KeyboardInterrupt:
-                print("stopping; the report is of what was done")
-            finally:
-                run.stop.set()
         for home in homes:
             home.result()
-    return run.report(time.monotonic() - began)
+    found = run.report(time.monotonic() - began)
+    _write(found, out)
+    return found
+
+
+def _write(found: dict[str, object], out: Path | None) -> None:
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -216,9 +223,7 @@ def main() -> int:
     if mosquitto() is None:
         print("mosquitto is missing: apt-get install mosquitto")
         return 2
-    found = torture(asked.kills, asked.seed, asked.homes)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found = torture(asked.kills, asked.seed, asked.homes, asked.json)
     print(json.dumps(found, indent=1))
     return 1 if found["words"] else 0
 

@@ -74,7 +74,12 @@ class Findings:
         """Count something that must not be."""
         if count:
             setattr(self, what, getattr(self, what) + count)
-            self.words.append(f"{what}: {str(detail)[:600]}")
+            self.say(f"{what}: {str(detail)[:600]}")
+
+    def say(self, words: str) -> None:
+        """Keep what was wrong, and show it at once."""
+        self.words.append(words)
+        print(f"WRONG {words}", flush=True)
 
 
 class Home:
@@ -163,7 +168,7 @@ class Home:
         twice = {number for number, count in Counter(numbers).items() if count > 1} - self._known
         self._known |= missing | twice
         if missing or twice:
-            self.findings.words.append(f"lost {sorted(missing)[:9]}, twice {sorted(twice)[:9]}")
+            self.findings.say(f"lost {sorted(missing)[:9]}, twice {sorted(twice)[:9]}")
 
     def end(self) -> None:
         """Let the agent catch up with all that was published, end it, and count what became of everything."""
