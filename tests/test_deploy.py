@@ -1,10 +1,13 @@
 """What is deployed and flashed: every example file is loaded, every topic in it parses, mosquitto runs with its own."""
 
 import configparser
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.core.errors import MessageError
 from edge.core.events import Message
 from edge.dialects import Dialects, dialect
 from edge.mqtt import Session
@@ -172,14 +176,15 @@ class Guarded(Mosquitto):
         self.launch(text)
 
 
-@pytest.fixture
-def guarded(tmp_path: Path):
+@pytest.fixture(scope="session")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder as the shipped configuration wants it: an authority, the broker's certificate, every password."""
     for program in ("openssl", "mosquitto_passwd"):
         if shutil.which(program) is None:
             pytest.skip(f"{program.upper()} IS MISSING: the shipped mosquitto configuration is NOT tested")
-    folder = tmp_path / "mosquitto"
+    folder = tmp_path_factory.mktemp("sealed")
     certs = folder / "certs"
-    certs.mkdir(parents=True)
+    certs.mkdir()
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=certs, check=True, capture_output=True)
@@ -195,7 +200,13 @@ def guarded(tmp_path: Path):
         add = ["mosquitto_passwd", "-b", str(folder / "passwords"), user, f"{user}-secret"]
         subprocess.run(add, check=True, capture_output=True)
     shutil.copy(FIRMWARE / "mosquitto/acl", folder / "acl")
-    running = Guarded(folder, plain=free_port())
+    return folder
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, sealed: Path) -> Iterator[Guarded]:
+    shutil.copytree(sealed, tmp_path / "mosquitto")
+    running = Guarded(tmp_path / "mosquitto", plain=free_port())
     running.start()
     yield running
     running.stop()
@@ -248,6 +259,99 @@ def test_mosquitto_refuses_who_it_does_not_know(guarded: Guarded) -> None:
     assert not nobody.wait(0.5)
     assert "refuses" in nobody.problem
     nobody.close()
+
+
+OWN = ("alert", "availability", "state", "behavior", "response/adapt", "newest", "progress")  # what only the agent says
+ASKED = (
+    "request/adapt", "request/rollback", "request/mute", "scene/set", "mode/set", "alarms_per_week/set", "alerts/set",
+    "notifications/suspend",
+)  # fmt: skip
+SPEAKS = {  # a topic of each kind of device
+    "zigbee2mqtt": "zigbee2mqtt/living room/lamp", "esphome": "esphome/plug/switch/relay/state",
+    "tasmota": "stat/plug/POWER", "shelly": "shelly/plug/status/switch:0",
+}  # fmt: skip
+
+
+def hearing(broker: Guarded, user: str, *topics: str) -> Session:
+    """Return a session of a user that has subscribed, whether or not it is told anything."""
+    told = {"url": f"mqtt://127.0.0.1:{broker.plain}", "client_id": f"{user}-listens", "user": user}
+    session = Session(Broker.model_validate({**told, "password": f"{user}-secret"}), lasting=False, first_wait=0.05)
+    session.subscribe(topics)
+    session.open()
+    assert session.wait(10), session.problem
+    return session
+
+
+def heard_until(session: Session, last: str) -> list[str]:
+    """Return the topics of what is heard up to one; what was said before it has been passed on before it."""
+    topics: list[str] = []
+    deadline = time.monotonic() + 20
+    while last not in topics:
+        assert time.monotonic() < deadline, topics
+        topics += [message.topic for message in session.take(100, 0.1)]
+    return topics
+
+
+@pytest.mark.parametrize("user", SPEAKS)
+def test_a_device_neither_commands_nor_speaks_for_another_nor_hears_what_the_agent_tells(
+    guarded: Guarded, user: str
+) -> None:
+    """Whoever takes a device's place at the broker has that device's voice, and no more."""
+    agent = hearing(guarded, "sceneshift", "sceneshift/#", *(topic for topic in SPEAKS.values()))
+    people = hearing(guarded, "homeassistant", "homeassistant/#", "sceneshift/#")
+    device = hearing(guarded, user, "#", "sceneshift/#", "sceneshift/alert", "+/alert", "homeassistant/#", SPEAKS[user])
+    try:
+        forged = [f"sceneshift/{each}" for each in (*OWN, *ASKED)]
+        forged += ["homeassistant/device/sceneshift/config", "homeassistant/sensor/sceneshift/x/config"]
+        forged += ["homeassistant/status", "home/people", "behaviors", "statestream/light/x/state"]
+        forged += [topic for other, topic in SPEAKS.items() if other != user]
+        say(guarded, user, *((topic, "forged") for topic in forged), (SPEAKS[user], "ON"))
+        assert heard_until(agent, SPEAKS[user]) == [SPEAKS[user]]
+        say(guarded, "sceneshift", *((f"sceneshift/{each}", "private") for each in OWN), ("sceneshift/last", "x"))
+        assert heard_until(people, "sceneshift/last") == [f"sceneshift/{each}" for each in (*OWN, "last")]
+        say(guarded, user, (SPEAKS[user], "OFF"))
+        agent_heard = heard_until(agent, SPEAKS[user])
+        assert "sceneshift/alert" in agent_heard
+        told = [message.topic for message in device.take(100, 0.3)]
+        assert not [topic for topic in told if topic.startswith(("sceneshift", "homeassistant"))]
+    finally:
+        for session in (agent, people, device):
+            session.close()
+
+
+def test_people_ask_and_are_told_and_cannot_speak_for_the_agent(guarded: Guarded) -> None:
+    agent = hearing(guarded, "sceneshift", "sceneshift/#")
+    try:
+        say(guarded, "homeassistant", *((f"sceneshift/{each}", "forged") for each in OWN))
+        say(guarded, "homeassistant", *((f"sceneshift/{each}", "asked") for each in ASKED))
+        assert heard_until(agent, f"sceneshift/{ASKED[-1]}") == [f"sceneshift/{each}" for each in ASKED]
+    finally:
+        agent.close()
+
+
+def test_a_command_that_waits_at_the_broker_is_obeyed_by_nobody(guarded: Guarded) -> None:
+    """A retained one would be done again at every start; one that was sent again may have been done."""
+    requests = Requests("sceneshift")
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.username_pw_set("homeassistant", "homeassistant-secret")
+    client.connect("127.0.0.1", guarded.plain)
+    client.loop_start()
+    for topic in ASKED:
+        client.publish(f"sceneshift/{topic}", "summer", 1, retain=True).wait_for_publish(5)
+    client.disconnect()
+    client.loop_stop()
+    agent = hearing(guarded, "sceneshift", *requests.topics())
+    found: list[Message] = []
+    deadline = time.monotonic() + 20
+    while len(found) < len(ASKED) and time.monotonic() < deadline:
+        found += agent.take(100, 0.1)
+    agent.close()
+    assert {message.topic for message in found} == {f"sceneshift/{topic}" for topic in ASKED}
+    for message in found:
+        with pytest.raises(MessageError, match="replayed"):
+            requests.read(message)
+        with pytest.raises(MessageError, match="replayed"):
+            requests.read(dataclasses.replace(message, retained=False, duplicate=True))
 
 
 # paho leaves a socket whose handshake failed to the garbage collector, which closes it.
