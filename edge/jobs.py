@@ -19,6 +19,7 @@ from edge.initiative import NIGHTLY, REFIT, Initiative
 from edge.nightly import CLEARED, Clearing, Nightly
 from edge.probation import Probation
 from edge.requests import Request
+from edge.resuming import resume, taken_in
 from edge.scenery import Scenery
 from edge.settings import Settings
 from edge.slots import Slots
@@ -79,6 +80,12 @@ class Jobs:
             self.incumbent.say(f"no model to score with: {error}")
         self.incumbent.load(self.probation.incumbent)
         self.heed_choices()
+
+    def resume(self) -> None:
+        """End a swap that the end of the process has broken off; called once the record is taken up."""
+        if self.slow is not None:
+            where, slow, now = (self.watch, self.slots, self.store), self.slow, self.now()
+            resume(*where, probation=self.probation, scenery=self.scenery, slow=slow, now=now)
 
     @property
     def problem(self) -> str:
@@ -255,6 +262,7 @@ class Jobs:
         if request.scene is not None:
             self.scenery.settle(request.scene, self.now())
         self.store.add_adaptation(self.now(), str(self.scenery.scene), report)
+        taken_in(self.store, self.watch.model)
         self.slots.prune(keep=4)
         self.last_report = report
         self._telling.announce()
@@ -274,6 +282,7 @@ class Jobs:
         self.probation.begin(None, self.now())
         report = {**(why or {}), "swap": {"from": before, "to": model.slot}}
         self.store.add_adaptation(self.now(), str(self.scenery.scene), report)
+        taken_in(self.store, model)
         self._telling.announce()
         self._telling.answer("rollback", report, transaction=request.transaction)
 
