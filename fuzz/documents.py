@@ -16,7 +16,7 @@ from edge.catalog import Models
 from edge.core.bundle import BundleManifest, Signature
 from edge.core.calibration import PARTS, Limits
 from edge.core.dictionary import DatasetNames, parse_dictionary
-from edge.core.errors import ArtifactError, MessageError, SettingsError
+from edge.core.errors import ArtifactError, EdgeError, MessageError, SettingsError
 from edge.core.explanations import parse_explanation
 from edge.core.growth import parse_layout
 from edge.core.manifest import Described, ModelManifest, SlotManifest
@@ -30,20 +30,14 @@ _FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-documents-"))
 
 
 def documents(data: bytes) -> None:
-    """Read one document with the parser it names."""
-    _parsed(data, _DOCUMENTS)
-
-
-def models(data: bytes) -> None:
-    """Read one file of a model with the parser it names."""
-    _parsed(data, _MODELS)
-
-
-def _parsed(data: bytes, parsers: dict[bytes, Callable[[bytes], None]]) -> None:
+    """Read one document with the parser it names; a refusal that its contract names is let through."""
     name, _, rest = data.partition(b"\n")
-    parser = parsers.get(name)
-    if parser is not None:
-        parser(rest)
+    for error_of_contract, parsers in _PARSERS.items():
+        if name in parsers:
+            try:
+                parsers[name](rest)
+            except error_of_contract as error:
+                str(error).encode()
 
 
 def _text(data: bytes) -> str:
@@ -51,10 +45,7 @@ def _text(data: bytes) -> str:
 
 
 def _dictionary(data: bytes) -> None:
-    try:
-        found = parse_dictionary(_text(data))
-    except MessageError:
-        return
+    found = parse_dictionary(_text(data))
     for told in found.devices.values():
         f"{told.id}{told.name}{told.kind}".encode()
     for device, control in found.controls:
@@ -64,21 +55,14 @@ def _dictionary(data: bytes) -> None:
 
 def _dataset(data: bytes) -> None:
     names, _, rows = _text(data).partition("\n")
-    try:
-        found = DatasetNames.parse(names)
-        sequences = found.sequences(rows)
-    except MessageError:
-        return
+    found = DatasetNames.parse(names)
+    sequences = found.sequences(rows)
     assert all(0 <= step.day < 7 and 0 <= step.hour < 24 for sequence in sequences for step in sequence)
     found.dictionary(sequences)
 
 
 def _language(data: bytes) -> None:
-    try:
-        found = Phrases.parse(_text(data))
-    except SettingsError as error:
-        str(error).encode()
-        return
+    found = Phrases.parse(_text(data))
     found.behavior("Desk\nfan", "state ON").encode()
     found.say("usual.days", days="", hours="", often="").encode()
 
@@ -96,12 +80,7 @@ def _registry(data: bytes) -> None:
     path = _FOLDER / ENTITIES
     path.write_bytes(entities)
     (_FOLDER / "core.device_registry").write_bytes(devices)
-    try:
-        found = zigbee(path, ["zigbee2mqtt", "z"])
-    except SettingsError as error:
-        str(error).encode()
-        return
-    for entity, told in found.items():
+    for entity, told in zigbee(path, ["zigbee2mqtt", "z"]).items():
         entity.encode()
         sound.device(told.device)
 
@@ -199,26 +178,12 @@ def _empty(name: str) -> Path:
     return folder
 
 
-def _refusing(parser: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """Return the parser with the refusal that its contract names let through."""
-
-    def read(data: bytes) -> None:
-        try:
-            parser(data)
-        except ArtifactError as error:
-            str(error).encode()
-
-    return read
-
-
-_DOCUMENTS: dict[bytes, Callable[[bytes], None]] = {
-    b"dictionary": _dictionary, b"dataset": _dataset, b"language": _language, b"explanation": _explanation,
-    b"registry": _registry,
-}  # fmt: skip
-_MODELS: dict[bytes, Callable[[bytes], None]] = {
-    name: _refusing(parser)
-    for name, parser in {
+_PARSERS: dict[type[EdgeError], dict[bytes, Callable[[bytes], None]]] = {  # by the one error each may raise
+    MessageError: {b"dictionary": _dictionary, b"dataset": _dataset},
+    SettingsError: {b"language": _language, b"registry": _registry},
+    ArtifactError: {
         b"model": _model, b"slot": _slot, b"bundle": _bundle, b"described": _described, b"signature": _signature,
         b"layout": _layout, b"pointer": _pointer, b"parameters": _parameters, b"choices": _choices,
-    }.items()
+    },
+    EdgeError: {b"explanation": _explanation},
 }  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 _TOKEN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([a-z][a-z0-9]*)|([()|?]))', re.DOTALL)
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
-MOST = 400  # rules followed for one text
+MOST = 200  # rules followed for one text
 
 
 class _Choices:
@@ -16,7 +16,7 @@ class _Choices:
         self.left = MOST
 
     def of(self, count: int) -> int:
-        return next(self._data, 0) % count
+        return next(self._data, 0) % count if count > 1 else 0
 
 
 def drawn(grammar: str, choices: bytes) -> str:

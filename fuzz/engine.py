@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuzz.limits import RESIDENT, watched
-from fuzz.targets import TARGETS, seeds, tokens
+from fuzz.targets import CORPUS, TARGETS, seeds, tokens
 
 WALL = 60  # seconds after which one case counts as endless, however busy the machine is
 
@@ -48,7 +48,7 @@ def fuzz(name: str, wanted: Wanted) -> None:
             "-reload=0",
             *([f"-dict={words}"] if words else []),
             str(found),
-            str(seeds(name)[0].parent),
+            *([str(CORPUS / name)] if seeds(name) else []),
         ],
         case,
     )

@@ -1,9 +1,11 @@
 """Several targets, each in a child process, some at once; how many cases each ran, and what failed."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fuzz.engine import Wanted
 from fuzz.targets import PAGE
@@ -41,7 +44,8 @@ class _Running:
     scratch: str  # where its files lie while it runs: in memory, where there is such a place
 
     def end(self) -> None:
-        self.child.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)  # and whatever it has started
         self.child.wait()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
@@ -75,9 +79,9 @@ def _begin(name: str, wanted: Wanted, folder: Path) -> _Running:
     command = [sys.executable, "-m", "fuzz", name, "--keep", str(kept), "--seed", str(wanted.seed)]
     command += ["--seconds", str(wanted.seconds)] if wanted.seconds else ["--runs", str(wanted.runs)]
     scratch = tempfile.mkdtemp(prefix="fuzz-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
-    environment = {**os.environ, "TMPDIR": scratch}
+    apart: dict[str, Any] = {"cwd": _ROOT, "env": {**os.environ, "TMPDIR": scratch}, "start_new_session": True}
     with (kept / "log").open("wb") as log:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=_ROOT, env=environment)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **apart)
     return _Running(name, child, kept / "log", time.monotonic(), scratch)
 
 

@@ -33,7 +33,6 @@ TARGETS = {
     "requests": Target("messages", longest=512),
     "settings": Target("settings", beside=("tomllib",)),
     "documents": Target("documents", longest=2048),
-    "models": Target("documents", longest=2048),
     "bundles": Target("archives", longest=2048),
     "backups": Target("archives", beside=("tarfile",)),
     "history": Target("history", longest=1024),
