@@ -9,6 +9,7 @@ from collections.abc import Sequence as Items
 from dataclasses import asdict, replace
 from typing import Any
 
+from edge.contest import Contest
 from edge.core import gate
 from edge.core.errors import ArtifactError, GenerationError, RetrainError
 from edge.core.gate import Decision
@@ -54,10 +55,12 @@ class SlowLoop(Learning):
             return Outcome(None, report)
         fitted, decision = candidate
         assert decision.candidate is not None
-        name = self._store(fitted, str(target), "adapted", decision.candidate, now)
+        metrics = replace(decision.candidate, least=decision.candidate.recall)
+        name = self._store(fitted, str(target), "adapted", metrics, now)
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot, "to": name}
-        return Outcome(self._at_work(name, str(target), fitted, now), report, fitted.held, a_day(home), trial=True)
+        model = self._at_work(name, str(target), fitted, now, metrics.least)
+        return Outcome(model, report, fitted.held, a_day(home), trial=True)
 
     def _reuse(self, incumbent: Model, target: Scene) -> Outcome | None:
         """Return the model a scene was lived with before, None where it is new."""
@@ -106,15 +109,16 @@ class SlowLoop(Learning):
         split, fitted = self.fitted(home, incumbent, target, kept, on_progress=on_progress)
         report["source"] = {
             "lived": len(home.sequences),
-            "valid_in_scene": sum(map(len, asdict(split).values())),
+            "valid_in_scene": sum(map(len, (split.train, split.calibrate, split.measure))),
             "by_hour": by_hour(_valid(home, target)),
         }
         report["retrain"] = fitted.report()
-        decision = gate.decide(
-            self._measure(incumbent.scorer, incumbent.limits, split, home),
-            self._measure(fitted.scorer, fitted.limits, split, home),
-        )
-        report["gate"] = asdict(decision)
+        contest = Contest(split, home, self.plan.seed)
+        before = contest.measured(incumbent.scorer, incumbent.limits)
+        factor = contest.lowering(fitted.scorer, fitted.limits, before.recall_within)
+        fitted = replace(fitted, limits=fitted.limits.times(factor))
+        decision = gate.decide(before, contest.measured(fitted.scorer, fitted.limits))
+        report |= {"gate": asdict(decision), "lowered": round(factor, 3)}
         return (fitted, decision) if decision.accepted else None
 
     def fitted(

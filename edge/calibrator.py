@@ -6,13 +6,16 @@ beside it, written whole in one transaction. Where such a fact is lost or corrup
 
 import math
 from collections.abc import Collection
+from collections.abc import Sequence as Items
 from dataclasses import asdict, replace
 from typing import Any
 
 from edge.core.calibration import PARTS, Limits, alpha_for
 from edge.core.errors import EdgeError
-from edge.core.recalibration import Held, censored, needed, refitted
-from edge.core.sequences import SET_BACK
+from edge.core.gate import RECALL_SLACK, inject
+from edge.core.recalibration import Held, censored, needed, refitted, rising
+from edge.core.sequences import SET_BACK, Sequence
+from edge.core.verdicts import UNUSUAL
 from edge.history import Lived
 from edge.learning import Model, Outcome
 from edge.scenery import Facts
@@ -21,6 +24,7 @@ ENOUGH_DAYS = 7.0  # real days never trained on; after them limits hold even whe
 FEWEST = 40  # sequences lived from which on limits are fitted on them alone, where what was held out is lost
 _SLOTS, _HELD, _PHASE = "calibrations", "held_out", "calibrating"  # facts
 _OVER = "over"
+_LEARNED = "learned"  # limits, as they were when the model was
 
 
 class Calibrator:
@@ -46,7 +50,8 @@ class Calibrator:
         )
         if outcome.held is not None:
             held[name] = {"parts": list(PARTS), "rows": outcome.held.rows()}
-            kept[name] = {"limits": asdict(outcome.model.limits), "a_day": outcome.a_day}
+            limits = asdict(outcome.model.limits)
+            kept[name] = {"limits": limits, _LEARNED: limits, "a_day": outcome.a_day}
         self._facts.set_fact(_HELD, held)
         self._facts.set_fact(_SLOTS, kept)
         return self.taken_up(outcome.model)
@@ -64,11 +69,26 @@ class Calibrator:
         if not held.share and len(lived.sequences) < FEWEST:
             return None
         surprise = model.scorer.surprise(lived.sequences)
-        cut = [censored(*each, model.limits) for each in zip(surprise, lived.known, strict=True)]
+        most = rising(lived.days, lived.known, self.alpha(model))
+        cut = [censored(*each, model.limits, most) for each in zip(surprise, lived.known, strict=True)]
         try:
-            return refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
+            found = refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
         except EdgeError:
             return None
+        return None if self._blinding(model, found, lived.sequences) else found
+
+    def _blinding(self, model: Model, found: Limits, lived: Items[Sequence]) -> bool:
+        """Tell whether limits would find less of anomalies injected into what was lived than the model learned to find.
+
+        That is by the limits it was learned with, however many nights ago. Where another number of alarms is wanted
+        since, they say nothing.
+        """
+        learned = self._limits(model.slot, _LEARNED)
+        if learned is None or not math.isclose(learned.alpha, found.alpha, rel_tol=1e-6):
+            return False
+        odd = model.scorer.surprise(inject(lived, model.scorer.vocabulary.controls, 0))
+        before, after = (float((limits.scores(odd) > UNUSUAL).mean()) if odd else 0.0 for limits in (learned, found))
+        return after < before - RECALL_SLACK
 
     def since(self, model: Model, now: float) -> float:
         """Return since when what is lived was not trained on: since the model was made, by a clock that was right.
@@ -136,9 +156,9 @@ class Calibrator:
         except (KeyError, EdgeError):
             return Held()
 
-    def _limits(self, slot: str) -> Limits | None:
+    def _limits(self, slot: str, which: str = "limits") -> Limits | None:
         try:
-            limits = Limits(**self._kept(_SLOTS)[slot]["limits"])
+            limits = Limits(**self._kept(_SLOTS)[slot][which])
             sane = min(limits.parts) > 0 and 0 < limits.alpha < 1 and limits.n >= 0
         except (KeyError, TypeError):
             return None

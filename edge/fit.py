@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.core import calibration
 from edge.core.calibration import Limits
-from edge.core.gate import CALIBRATE, MEASURE, TRAIN, roles
+from edge.core.gate import CALIBRATE, MEASURE, MIN_HELD_OUT, TRAIN, roles
 from edge.core.memory import Memory
 from edge.core.prompts import Pair
 from edge.core.recalibration import Held
@@ -62,31 +62,48 @@ Settling = Callable[[NDArray[np.float32], Vocabulary, Counter[Pair]], NDArray[np
 class Split:
     """What of a home's real sequences is valid in a scene: to train on, to calibrate on, to measure on.
 
-    What is held out is marked before anything is cut out, so that no model has ever seen it.
+    What is held out is marked before anything is cut out, so that no model has ever seen it. `alerted`: places in
+    `measure` of what did; limits must hold for it, too, and nothing is judged by it.
     """
 
     train: tuple[Sequence, ...]
     calibrate: tuple[Sequence, ...]
     measure: tuple[Sequence, ...]
+    alerted: frozenset[int] = frozenset()
+
+    @property
+    def judged(self) -> tuple[Sequence, ...]:
+        """What models are compared on; where too little never alerted, all that is held out for it."""
+        calm = tuple(each for place, each in enumerate(self.measure) if place not in self.alerted)
+        return calm if len(calm) >= MIN_HELD_OUT else self.measure
 
     @classmethod
     def of(cls, home: Home, scene: Scene, turned: int | None = None) -> "Split":
         """Split a home's sequences for a scene; those from place `turned` on were lived in it and stay whole.
 
         What a person cleared is trained on as it was scored, up to the behavior that alerted, whatever its run is for.
+        A sequence alerts once, whatever follows in it: what follows is held out as it was, and never trained on.
         """
 
         def valid(each: Sequence, place: int) -> list[Sequence]:
             return [each] if turned is not None and place >= turned else valid_runs(each, home.dictionary, scene)
 
         marked = enumerate(zip(home.sequences, roles(home.sequences), strict=True))
-        kept = [(run, role) for place, (each, role) in marked for run in valid(each, place)]
-        kept += [(run, TRAIN) for place, each in home.cleared for run in valid(each, place)] * CLEARED
+        kept = [
+            (run, role, place in home.calm)
+            for place, (each, role) in marked
+            for run in valid(each[: home.calm.get(place)] if role == TRAIN else each, place)
+            if not all(step.carried for step in run)
+        ]
+        kept += [(run, TRAIN, False) for place, each in home.cleared for run in valid(each, place)] * CLEARED
 
         def of(wanted: int) -> tuple[Sequence, ...]:
-            return tuple(each for each, role in kept if role == wanted)
+            return tuple(each for each, role, _ in kept if role == wanted)
 
-        return cls(of(TRAIN), of(CALIBRATE), of(MEASURE))
+        alerted = [told for _, role, told in kept if role == MEASURE]
+        return cls(
+            of(TRAIN), of(CALIBRATE), of(MEASURE), frozenset(place for place, told in enumerate(alerted) if told)
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from itertools import compress
 from typing import Any, Protocol
 
@@ -20,7 +20,6 @@ from edge.synthesis import Home
 RECENT = 20_000  # behaviors looked at at most: about three months of a lively home
 STRIDE = 5_000  # and the oldest leave so many at a time, so that a night's split is the night's before
 BEFORE = 8 * 86400.0  # seconds read before what is asked for: durations longer than a week are all alike
-WEEK = 7 * 86400.0
 _STATES = (*UNCLEARED, FINE, WRONG)
 
 
@@ -48,10 +47,11 @@ class Records(Protocol):
 
 @dataclass(frozen=True)
 class Lived:
-    """Sequences as they were lived, and what is known of each one's own steps (edge/core/recalibration.py)."""
+    """Sequences as they were lived, what is known of each one's own steps (edge/core/recalibration.py), and its day."""
 
     sequences: tuple[Sequence, ...]
     known: tuple[tuple[int, ...], ...]
+    days: tuple[int, ...]
 
 
 def gather(records: Records, zone: tzinfo, known: Dictionary, turned: float = float("-inf")) -> Home:
@@ -80,7 +80,8 @@ def gather(records: Records, zone: tzinfo, known: Dictionary, turned: float = fl
     place = {row: number for number, (_, at) in enumerate(kept) for row in reversed(at)}
     cleared = tuple((place[row], each) for row, each in _until(sequences, placed, admission.fine))
     anomalies = tuple(each for _, each in _until(sequences, placed, admission.wrong))
-    return Home(dictionary, found, weeks, slots_of(found), cleared, anomalies, before, admission)
+    calm = _calm([at for _, at in kept], admission.out)
+    return Home(dictionary, found, weeks, slots_of(found), cleared, anomalies, before, admission, calm)
 
 
 def lived_since(records: Records, zone: tzinfo, since: float, dictionary: Dictionary) -> Lived:
@@ -89,12 +90,13 @@ def lived_since(records: Records, zone: tzinfo, since: float, dictionary: Dictio
     admission = admitted(records, rows, zone, dictionary)
     time = {row: behavior.time for row, behavior in rows}
     sequences = split([behavior for _, behavior in rows], zone)
-    found: list[tuple[Sequence, tuple[int, ...]]] = []
+    found: list[tuple[Sequence, tuple[int, ...], int]] = []
     for sequence, at in zip(sequences, _rows_of(sequences, [row for row, _ in rows]), strict=True):
         own = [row for row, step in zip(at, sequence, strict=True) if not step.carried]
         if min(time[row] for row in own) > since:
-            found.append((sequence, tuple(_known(row, admission) for row in own)))
-    return Lived(tuple(sequence for sequence, _ in found), tuple(marks for _, marks in found))
+            day = datetime.fromtimestamp(time[own[0]], zone).toordinal()
+            found.append((sequence, tuple(_known(row, admission) for row in own), day))
+    return Lived(*(tuple(each) for each in zip(*found, strict=True))) if found else Lived((), (), ())
 
 
 def admitted(records: Records, rows: Items[tuple[int, Behavior]], zone: tzinfo, dictionary: Dictionary) -> Admission:
@@ -135,6 +137,12 @@ def _rows_of(sequences: Items[Sequence], rows: Items[int]) -> list[list[int]]:
         carried = sum(step.carried for step in sequence)
         out.append([*(out[-1][-carried:] if carried else []), *(next(fresh) for _ in range(len(sequence) - carried))])
     return out
+
+
+def _calm(placed: Iterable[Items[int]], out: Collection[int]) -> dict[int, int]:
+    """Return of each sequence that alerted, by its place, how many steps came before that: it alerts only once."""
+    first = ((number, [place for place, row in enumerate(at) if row in out]) for number, at in enumerate(placed))
+    return {number: places[0] for number, places in first if places}
 
 
 def _until(

@@ -12,22 +12,23 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contest import Contest
 from edge.core import gate
 from edge.core.calibration import Limits, alpha_for
 from edge.core.dictionary import Dictionary
 from edge.core.errors import ArtifactError, EdgeError, RetrainError
 from edge.core.growth import Layout, grown_parameters, joining, lent, young_parameters
 from edge.core.manifest import SlotManifest
-from edge.core.metrics import Metrics, measure
+from edge.core.metrics import Metrics
 from edge.core.prompts import Pair
 from edge.core.recalibration import Held, refitted
 from edge.core.scenes import Scene
 from edge.core.sequences import Sequence
-from edge.core.verdicts import UNUSUAL
 from edge.core.vocabulary import Vocabulary
 from edge.fit import Fitted, Retraining, ScorerOf, Split, fit
 from edge.synthesis import Home, Progress, Scoring
 
+DAY = 86400.0
 MIN_SEQUENCES = 40  # a first model from fewer would call every second behavior unusual
 
 
@@ -70,7 +71,8 @@ class Model:
 
     `created`: seconds since the epoch; what was lived after it, it was never trained on. `lent`: nats by which its
     limit of what is higher because devices that joined share the probability of their class. `base`: name and version
-    of the model it was learned on, whose graphs it runs for good.
+    of the model it was learned on, whose graphs it runs for good. `least`: recall that what comes after it is compared
+    with, at least (edge/core/gate.py).
     """
 
     slot: str
@@ -80,6 +82,7 @@ class Model:
     created: float = 0.0
     lent: float = 0.0
     base: tuple[str, int] = ("", 0)
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ class Learning:
         base = self._base_of(manifest)
         scorer = base.scorer_of(parameters, manifest.vocabulary)
         learned_on = (base.name, base.version)
-        return Model(name, manifest.scene, scorer, manifest.limits, manifest.created, base=learned_on)
+        least = manifest.metrics.get("least", 0.0)
+        return Model(name, manifest.scene, scorer, manifest.limits, manifest.created, base=learned_on, least=least)
 
     def outgrown(self, model: Model) -> bool:
         """Tell whether a model was learned on another base than what is learned on now."""
@@ -186,24 +190,33 @@ class Learning:
             fitted = self._fit(split, (), vocabulary, home, on_progress=on_progress)
         except (RetrainError, ArtifactError) as error:
             return Outcome(None, {**report, "abandoned": str(error)})
-        metrics = self._measure(fitted.scorer, fitted.limits, split, home)
-        report |= {"retrain": fitted.report(), "metrics": asdict(metrics)}
+        contest = Contest(split, home, self.plan.seed)
+        least, factor, settled = 0.0, 1.0, self._settled(fitted, split)
         if incumbent is not None:
-            decision = gate.decide(self._measure(incumbent.scorer, incumbent.limits, split, home), metrics)
+            before = contest.measured(incumbent.scorer, incumbent.limits)
+            least = gate.bound(before, incumbent.least, (now - incumbent.created) / DAY)
+            factor = contest.lowering(fitted.scorer, settled.limits, least)
+        settled = replace(settled, limits=settled.limits.times(factor))
+        metrics = contest.measured(fitted.scorer, fitted.limits.times(factor), settled.limits)
+        report |= {"retrain": fitted.report(), "metrics": asdict(metrics), "lowered": round(factor, 3)}
+        if incumbent is not None:
+            decision = gate.decide(before, metrics, least)
             report["gate"] = asdict(decision)
             if not decision.accepted:
                 return Outcome(None, report)
-        fitted = self._settled(fitted, split)
+        fitted = settled
+        metrics = replace(metrics, least=max(least, metrics.recall))
         name = self._store(fitted, str(scene), "learned", metrics, now)
         self._slots.promote(name)
         report["swap"] = {"from": incumbent.slot if incumbent else None, "to": name}
         untold = incumbent is not None and metrics.normals < gate.MIN_HELD_OUT
-        return Outcome(self._at_work(name, str(scene), fitted, now), report, fitted.held, a_day(home), untold)
+        model = self._at_work(name, str(scene), fitted, now, metrics.least)
+        return Outcome(model, report, fitted.held, a_day(home), untold)
 
-    def _at_work(self, name: str, scene: str, fitted: Fitted, now: float) -> Model:
+    def _at_work(self, name: str, scene: str, fitted: Fitted, now: float, least: float) -> Model:
         """Return a fitted candidate as the model of its slot."""
         base = (self._base.name, self._base.version)
-        return Model(name, scene, fitted.scorer, fitted.limits, now, base=base)
+        return Model(name, scene, fitted.scorer, fitted.limits, now, base=base, least=least)
 
     def _settled(self, fitted: Fitted, split: Split) -> Fitted:
         """Return it with limits by everything held out: what the gate has measured on, it measured on once."""
@@ -241,12 +254,6 @@ class Learning:
             )
         except EdgeError as error:
             raise RetrainError(str(error)) from error
-
-    def _measure(self, scorer: Scoring, limits: Limits, split: Split, home: Home) -> Metrics:
-        """Measure a model on real held-out sequences, on anomalies injected into them, on what people called wrong."""
-        wrong = [*gate.inject(split.measure, home.dictionary.controls, self.plan.seed), *home.anomalies]
-        normal, odd = (limits.scores(scorer.surprise(each)) for each in (split.measure, wrong))
-        return measure(normal, odd, UNUSUAL, scorer.foretold(split.measure).nats)
 
     def _store(self, fitted: Fitted, scene: str, origin: Any, metrics: Metrics, now: float) -> str:
         manifest = SlotManifest(

@@ -1,7 +1,7 @@
 """The first half of the slow loop: compress -> prompt -> generate -> filter. The batch command runs the same."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -85,7 +85,8 @@ class Home:
 
     `weeks`: the time they span. `slots`: times of day told apart (24, or 8 in the published data sets). `cleared`:
     what was lived up to a behavior that alerted and was fine, and its place; `anomalies`: up to one called wrong.
-    `turned`: the place of the first sequence lived in the scene the home is in.
+    `turned`: the place of the first sequence lived in the scene the home is in. `calm`: by the place of a sequence that
+    alerted, how many steps came before that.
     """
 
     dictionary: Dictionary
@@ -96,6 +97,7 @@ class Home:
     anomalies: tuple[Sequence, ...] = ()
     turned: int = 0
     admission: Admission = field(default_factory=Admission)
+    calm: Mapping[int, int] = field(default_factory=dict)
 
     def lived(self) -> list[tuple[str, str]]:
         """Return the (device id, control) pairs that were really used, in order of first use."""

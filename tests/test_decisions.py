@@ -11,7 +11,7 @@ from edge.core.calibration import MAX_ALPHA, MIN_ALPHA, alpha_for, calibrate, dr
 from edge.core.compress import compress
 from edge.core.errors import EdgeError
 from edge.core.filters import impossible, sift
-from edge.core.gate import CALIBRATE, MEASURE, PROBATION_SEQUENCES, Trial, decide, inject, probation, roles
+from edge.core.gate import CALIBRATE, KINDS, MEASURE, PROBATION_SEQUENCES, Trial, decide, inject, probation, roles
 from edge.core.metrics import auroc, measure, rate_at_recall
 from edge.core.scenes import Scene
 from edge.core.sequences import LENGTH
@@ -184,8 +184,9 @@ def test_probation_sends_a_worse_model_back_and_keeps_a_better_one():
 def test_every_anomaly_differs_from_what_was_lived():
     sequences = homes.sequences(80)
     wrong = inject(sequences, homes.PAIRS, seed=1)
-    assert len(wrong) == len(sequences)
-    assert sum(a != b for a, b in zip(sequences, wrong, strict=True)) >= 0.9 * len(sequences)
+    assert len(wrong) == KINDS * len(sequences)
+    lived = [each for each in sequences for _ in range(KINDS)]
+    assert sum(a != b for a, b in zip(lived, wrong, strict=True)) >= 0.9 * len(lived)
     assert all(1 <= len(each) <= LENGTH for each in wrong)
     assert inject(sequences, homes.PAIRS, seed=1) == wrong
 

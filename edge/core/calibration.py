@@ -57,6 +57,11 @@ class Limits:
         """The limits in the order of PARTS."""
         return tuple(getattr(self, part) for part in PARTS)
 
+    def times(self, factor: float) -> "Limits":
+        """Return limits so many times as high."""
+        parts = {part: nats * factor for part, nats in zip(PARTS, self.parts, strict=True)}
+        return Limits(**parts, alpha=self.alpha, n=self.n)
+
     def ratios(self, surprise: Items[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Return how many times its limit each part (..., len(PARTS)) is; fewer parts are the first ones."""
         nats = np.asarray(surprise, np.float64)

@@ -11,14 +11,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.core.metrics import Metrics
+from edge.core.metrics import WITHIN, Metrics
 from edge.core.sequences import LENGTH, Sequence
+from edge.core.verdicts import UNUSUAL
 
 TRAIN, CALIBRATE, MEASURE = 0, 1, 2
 MIN_HELD_OUT = 10  # real sequences under which the gate can say nothing
 AUROC_SLACK = 0.05
 RATE_SLACK = 0.05
+RECALL_SLACK = 0.05
+SINKING = (
+    0.05 / 30
+)  # recall a day that may be lost for good: many nights, each a little worse, are no way around the gate
 NEXT_SLACK = 0.7  # nats; half as likely: part of what a candidate is trained on may be of another scene
+KINDS = 4  # of anomalies
 FLICKER = 5.0  # seconds between two acts of a device that flickers
 PROBATION_SEQUENCES = 30
 PROBATION_DAYS = 3.0
@@ -34,8 +40,41 @@ class Decision:
     candidate: Metrics | None = None
 
 
-def decide(incumbent: Metrics, candidate: Metrics) -> Decision:
-    """Accept the candidate only where it is not worse than the incumbent on what stays valid in the new scene."""
+def bound(incumbent: Metrics, least: float, days: float) -> float:
+    """Return the recall that what comes after an incumbent is compared with.
+
+    `least`: such a bound when it was learned, `days` ago; where it tells too much by now, the home has changed and its
+    bound is of another home.
+    """
+    kept = least - SINKING * days if incumbent.false_positive_rate <= WITHIN else 0.0
+    return max(incumbent.recall_within, kept)
+
+
+def slack(found: float, anomalies: int) -> float:
+    """Return how much less of so many anomalies may be found: two standard errors, or little."""
+    return max(RECALL_SLACK, 2 * float(np.sqrt(found * (1 - found) / max(anomalies, 1))))
+
+
+def lowering(odd: NDArray[np.floating], found: float) -> float:
+    """Return what limits are to be multiplied by, so that no less is found than may be; 1 where that is so.
+
+    `odd` (n,): scores of anomalies. Who lives oddly on the days limits are fitted on raises them; what then is found
+    says by how much.
+    """
+    wanted = int(np.ceil((found - slack(found, odd.size)) * odd.size))
+    if wanted <= 0 or int((odd > UNUSUAL).sum()) >= wanted:
+        return 1.0
+    least = float(np.sort(odd)[-wanted])
+    return min(1.0, least * (1 - 1e-9)) if np.isfinite(least) and least > 0 else 1.0
+
+
+def decide(incumbent: Metrics, candidate: Metrics, found: float | None = None) -> Decision:
+    """Accept the candidate only where it is not worse than the incumbent on what stays valid in the new scene.
+
+    Rankings alone would let limits loosen: who lives oddly on the days they are fitted on would raise them out of
+    reach. So what each finds at its own limits counts, too. An incumbent that tells too much finds more than it
+    should: then it is what it would find at higher limits. `found`: the recall to compare with, if another than that.
+    """
     if candidate.normals < MIN_HELD_OUT:
         reason = (
             f"only {candidate.normals} held-out sequences stay valid in the new scene (needs {MIN_HELD_OUT}): "
@@ -48,6 +87,11 @@ def decide(incumbent: Metrics, candidate: Metrics) -> Decision:
     chance = 2 * float(np.sqrt(incumbent.auroc * (1 - incumbent.auroc) / candidate.normals))  # two standard errors
     if candidate.auroc < incumbent.auroc - max(AUROC_SLACK, chance):
         faults.append(f"AUROC on injected anomalies falls from {incumbent.auroc:.3f} to {candidate.auroc:.3f}")
+    found = incumbent.recall_within if found is None else found
+    if candidate.recall < found - slack(found, candidate.anomalies):
+        faults.append(
+            f"of the injected anomalies it finds a share of {candidate.recall:.3f} at its limits instead of {found:.3f}"
+        )
     limit = max(incumbent.false_positive_rate, RATE_SLACK) + RATE_SLACK
     if candidate.false_positive_rate > limit:
         faults.append(
@@ -109,9 +153,9 @@ def roles(sequences: Items[Sequence]) -> NDArray[np.int8]:
 
 
 def inject(sequences: Items[Sequence], pairs: Items[tuple[str, str]], seed: int) -> list[Sequence]:
-    """Return one anomaly a sequence, the four kinds in turn. `pairs`: what could have happened instead."""
+    """Return anomalies of each sequence, KINDS of them in turn. `pairs`: what could have happened instead."""
     rng = np.random.default_rng(seed)
-    return [_anomaly(kind % 4, sequence, pairs, rng) for kind, sequence in enumerate(sequences) if sequence]
+    return [_anomaly(kind, sequence, pairs, rng) for sequence in sequences if sequence for kind in range(KINDS)]
 
 
 def _anomaly(kind: int, sequence: Sequence, pairs: Items[tuple[str, str]], rng: np.random.Generator) -> Sequence:

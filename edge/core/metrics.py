@@ -6,12 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+WITHIN = 0.05  # share of normals that alarm in a home that is not told too much
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """AUROC is rank-based; the rest at a threshold. `nll`: a normal sequence's mean score.
 
-    `next_nll`: mean nats of the next behavior, NaN where nobody looked.
+    `next_nll`: mean nats of the next behavior, NaN where nobody looked. `recall_within`: the recall at the threshold,
+    or at the higher one at which a share WITHIN of the normals alarms. `least`: the recall that what comes after a
+    model is compared with, at least (edge/core/gate.py).
     """
 
     auroc: float
@@ -22,6 +26,8 @@ class Metrics:
     normals: int
     anomalies: int
     next_nll: float = float("nan")
+    recall_within: float = float("nan")
+    least: float = 0.0
 
 
 class Foretold(NamedTuple):
@@ -54,6 +60,7 @@ def measure(
     precision = true / flagged if flagged else 0.0
     recall = true / anomalous.size if anomalous.size else 0.0
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    within = max(threshold, float(np.quantile(normal, 1 - WITHIN, method="higher"))) if normal.size else threshold
     return Metrics(
         auroc=auroc(normal, anomalous),
         false_positive_rate=false / normal.size if normal.size else 0.0,
@@ -63,6 +70,7 @@ def measure(
         normals=int(normal.size),
         anomalies=int(anomalous.size),
         next_nll=float(following.mean()) if following is not None and following.size else float("nan"),
+        recall_within=float((anomalous > within).mean()) if anomalous.size else 0.0,
     )
 
 

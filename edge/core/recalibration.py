@@ -3,9 +3,10 @@
 What the model surprised by on real days after its training is what the days to come are like. What alerted and was
 not cleared may be no part of normal life: taken as it was, an intruder's deeds would widen the limits; left out, each
 night would cut off the tail and the limits would creep down. So it is censored, as times of survival are: its mass
-stays, and its height is that of the limits that held times RISE. So the limits follow only where more alerts than
-wanted are told and nobody calls them wrong, and by RISE a night at most (as adaptive conformal inference does step
-by step; Gibbs and Candes, NeurIPS 2021). What was called wrong is no part of normal life and does not count.
+stays, and its height is that of the limits that held; times RISE where something alerted on more days than is wanted,
+and FEW besides. So the limits follow only where more alerts than wanted are told and nobody calls them wrong, by RISE a
+night at most (as adaptive conformal inference does step by step; Gibbs and Candes, NeurIPS 2021), never because of a
+few days. What was called wrong is no part of normal life and does not count.
 """
 
 import math
@@ -19,6 +20,7 @@ from edge.core.calibration import PARTS, Limits, calibrate
 from edge.core.errors import EdgeError
 
 RISE = 1.05  # what alerted may lift the limits by in one night: doubled after two weeks of too many alerts
+FEW = 1 / 8  # share of the days that may be odd besides what is wanted; less than eight of them tell nothing
 NORMAL, UNCLEARED, WRONG = 0, 1, 2  # what is known of a behavior: nothing odd or cleared, alerted, called wrong
 Floats = NDArray[np.floating]
 
@@ -72,18 +74,28 @@ def needed(alpha: float) -> int:
     return max(1, math.ceil(1 / alpha - 1 - 1e-9))
 
 
-def censored(surprise: Floats, known: Items[int], limits: Limits) -> NDArray[np.float64]:
+def rising(days: Items[int], known: Items[Items[int]], alpha: float) -> float:
+    """Return how many times the limits that held what alerted stands for. `days`, `known`: of each sequence lived.
+
+    `alpha`: the share of sequences that is wanted to alert.
+    """
+    alerted = {day for day, marks in zip(days, known, strict=True) if UNCLEARED in marks}
+    count = len(set(days))
+    return RISE if count * FEW >= 1 and len(alerted) > alpha * len(days) + count * FEW else 1.0
+
+
+def censored(surprise: Floats, known: Items[int], limits: Limits, rise: float = RISE) -> NDArray[np.float64]:
     """Return the surprise (steps, 3) of a sequence, censored where it alerted, without what was called wrong.
 
-    `known` (steps,): NORMAL, UNCLEARED or WRONG; `limits`: those that held. As the steps of a sequence alert together,
-    they are censored together.
+    `known` (steps,): NORMAL, UNCLEARED or WRONG; `limits`: those that held, `rise` times which is the most. As the
+    steps of a sequence alert together, they are censored together.
     """
     marks = np.asarray(known, np.int64)
     normal: NDArray[np.float64] = np.asarray(surprise, np.float64)[marks != WRONG]
     if not (marks == UNCLEARED).any():
         return normal
     score = float(limits.scores([normal])[0])
-    return normal * min(1.0, RISE / score) if score > 0 else normal
+    return normal * min(1.0, rise / score) if score > 0 else normal
 
 
 def refitted(held: Held, lived: Items[Floats], limits: Limits) -> Limits:

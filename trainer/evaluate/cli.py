@@ -155,3 +155,27 @@ def compression(  # noqa: PLR0917  # a command's options are its arguments
 
     with _ending("the same command goes on from", json):
         run(Wanted(data, named(homes), seeds, named(parts), json, exact))
+
+
+@app.command("poisoning")
+def poisoning(  # noqa: PLR0917  # a command's options are its arguments
+    data: Annotated[Path, typer.Option(help="Folder of the recorded homes.")] = Path("../shared/data"),
+    homes: Annotated[
+        str, typer.Option(help="Folders of recorded homes and simulated:SEED, joined by commas.")
+    ] = "simulated:3,fr,sp",
+    json: Annotated[Path | None, typer.Option(help="File of the figures, written after every life.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each home.")] = 1,
+    shares: Annotated[str, typer.Option(help="Shares of the days, joined by commas.")] = "0,.05,.1,.15,.2,.25,.3",
+    strategies: Annotated[str, typer.Option(help="Joined by commas.")] = "standard,habit,lock,flood,rising,unalerted",
+    learn_every: Annotated[int, typer.Option(min=1, help="Nights from one learning to the next.")] = 14,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; by default as many as suit.")] = None,
+) -> None:
+    """Measure what is found after somebody lived anomalies on a share of the days learned; goes on where it was."""
+    from trainer.evaluate.poisoning import Wanted, run  # noqa: PLC0415
+
+    def named(joined: str) -> tuple[str, ...]:
+        return tuple(each.strip() for each in joined.split(","))
+
+    with _ending("the same command goes on from", json):
+        some = tuple(float(each) for each in named(shares))
+        run(Wanted(named(homes), data, seeds, some, named(strategies), learn_every, steps=steps), json)

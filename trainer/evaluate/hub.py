@@ -3,6 +3,7 @@
 What the agent does between two messages (edge/jobs.py), without a broker, threads and a clock of its own.
 """
 
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
 from dataclasses import astuple, replace
@@ -109,6 +110,12 @@ class Hub:
         self._heard = [0, 0]  # behaviors of either life
 
     @property
+    def model(self) -> Model:
+        """The model that scores now; there is one after the first night."""
+        assert self._model is not None
+        return self._model
+
+    @property
     def told(self) -> list[int]:
         """The places at which it alarmed with anomalies in its life."""
         return self._attacked.places
@@ -129,7 +136,9 @@ class Hub:
         lesson = self._lessons.lesson(night, now, self._store, self._zone, before)
         if lesson.model is not None and lesson.held is not None:
             alpha = alpha_for(self._setting, WEEK * lesson.a_day)
-            limits = refitted(lesson.held, (), replace(lesson.model.limits, alpha=alpha))
+            limits = lesson.model.limits  # lowered by the gate, maybe
+            if not math.isclose(alpha, limits.alpha):
+                limits = refitted(lesson.held, (), replace(limits, alpha=alpha))
             own = replace(lesson, model=replace(lesson.model, limits=limits))
             self._model = self._calibrator.keep(own, [lesson.model.slot])
             self._since = now
