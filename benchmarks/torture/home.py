@@ -19,7 +19,7 @@ from edge.core.errors import EdgeError
 from edge.slots import Slots
 from edge.store import Store
 
-PATIENCE = 60.0  # seconds for what must happen
+PATIENCE = 300.0  # seconds for what must happen
 SETTINGS = """
 [broker]
 url = "mqtt://127.0.0.1:{port}"
@@ -100,6 +100,7 @@ class Home:
         self.listener = Listener(self.broker.port, self.witness.alert_topic)
         self._numbers = {each.time: number for number, each in enumerate(life)}
         self._begun = begun
+        self.broker_knew = 0  # numbers below it may be lost with a broker that was killed
         self._timed = True  # whether this start's first acknowledgement was seen
         self.hub: Hub | None = None
         self._known: set[int] = set()  # what was found to be wrong before
@@ -210,7 +211,8 @@ class Home:
         twice = [number for number, count in stored.items() if count > 1]
         by_broker = [number for number in twice if self.witness.sent[number] > 1]
         missing = taken - set(stored)
-        lost = missing & (self._acknowledged() | set(range(self._begun)))
+        known = self._acknowledged() | set(range(self._begun))
+        lost = {number for number in missing if number in known or number >= self.broker_knew}
         once = [number for number in numbers if number not in by_broker]
         found.published += len(taken)
         found.stored += len(stored)

@@ -8,7 +8,7 @@ from random import Random
 
 from benchmarks.torture.home import Home
 
-REACHED = 15.0  # seconds within which a fault point is to be reached
+REACHED = 40.0  # seconds within which a fault point is to be reached
 ATTEMPTS = 3  # to reach one
 SEASONS, PEOPLE, HOURS = ("winter", "spring", "summer", "autumn"), ("single", "multiple"), ("daytime", "night", "")
 LEARN, ADAPT = "request/learn", "scene/set"
@@ -94,6 +94,7 @@ def broker_dies(*, kill: bool) -> Strike:
         home.until(lambda: False, chance.uniform(0, 1))
         if kill:
             home.publisher.abandon()
+            home.broker_knew = home.publisher.next
         else:
             home.publisher.pause()
         home.broker.stop(kill=kill)

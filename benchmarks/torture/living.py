@@ -45,7 +45,7 @@ class Publisher:
     def __init__(self, port: int, life: list[Behavior], start: int) -> None:
         self._life = life
         self._port = port
-        self._next = start  # number of the behavior that is published next
+        self.next = start  # number of the behavior that is published next
         self.taken: set[int] = set(range(start))
         self._under_way: deque[tuple[int, paho.MQTTMessageInfo]] = deque()  # in order, with their numbers
         self._lock = threading.Lock()  # held while something is published
@@ -106,10 +106,10 @@ class Publisher:
                 self._settle()
                 if self._client is None or len(self._under_way) >= UNDER_WAY:
                     continue
-                each = self._life[self._next]
-                body = json.dumps({"t": each.time, "control": each.control, "n": self._next})
-                self._under_way.append((self._next, self._client.publish(f"home/{each.device}", body, 1)))
-                self._next += 1
+                each = self._life[self.next]
+                body = json.dumps({"t": each.time, "control": each.control, "n": self.next})
+                self._under_way.append((self.next, self._client.publish(f"home/{each.device}", body, 1)))
+                self.next += 1
 
 
 class Listener:
