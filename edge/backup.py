@@ -9,8 +9,10 @@ sceneshift.tar
 └── slots/                 current.json and every slot it names, verified
 """
 
+import glob
 import hashlib
 import io
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -22,11 +24,12 @@ from edge import __version__
 from edge.core.errors import ArtifactError, StoreError
 from edge.core.manifest import Hash
 from edge.database import Database, migrations
-from edge.durable import flush, settle
+from edge.durable import flush, settle, why
 from edge.slots import Slots
 from edge.store import FILE, recorded
 
 MANIFEST = "manifest.json"
+SCRATCH = "-unfinished"  # and what a backup that was killed leaves, until the next to the same file
 END = b"sha256 %s\n"
 END_SIZE = len(END % (b"0" * 64))
 _TRIES = 5  # a slot that is deleted while it is read is one the pointer no longer names
@@ -62,7 +65,9 @@ def back_up(directory: Path, out: Path, now: float) -> BackupManifest:
     if out.is_dir() or out.resolve() == recorded(directory).resolve():
         raise StoreError(f"{out} is a folder or the record itself: name another file")
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:  # for its owner alone
+        for broken_off in out.parent.glob(f".{glob.escape(out.name)}-*{SCRATCH}"):
+            shutil.rmtree(broken_off, ignore_errors=True)
+        with tempfile.TemporaryDirectory(SCRATCH, f".{out.name}-", out.parent) as scratch:  # for its owner alone
             database = Path(scratch) / FILE
             behaviors = _copied(directory / FILE, database)
             slots = _slots(directory / "slots")
@@ -77,7 +82,7 @@ def back_up(directory: Path, out: Path, now: float) -> BackupManifest:
             (Path(scratch) / "backup").replace(out)
         settle(out.parent)
     except OSError as error:
-        raise StoreError(f"{out}: {error.strerror}") from error
+        raise StoreError(f"{out}: {why(error)}") from error
     return manifest
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import DamageError, StoreError
+from edge.durable import why
 from edge.lock import OWNER
 
 MEND = "`sceneshift run` sets it aside and goes on with all that can be read; `sceneshift restore` takes a backup"
@@ -52,7 +53,7 @@ class Database:
                 path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
                 path.touch(mode=0o640)
         except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}: is its disk full, or not mounted for writing?") from error
+            raise StoreError(f"{path}: {why(error)}") from error
         database = cls(_connected(path, read_only=read_only), path)
         try:
             database._prepare(scripts, read_only=read_only)

@@ -1,8 +1,23 @@
-"""What outlives a power cut: content and names that the disk has when these return."""
+"""What outlives a power cut: content and names that the disk has when these return; and why a disk refused."""
 
+import errno
 import os
 from pathlib import Path
 from typing import IO
+
+_MENDS = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room: the quota of the user that the agent runs as is spent",
+    errno.EFBIG: "its disk, or a limit of this process, takes no larger file",
+    errno.EROFS: "mount its disk for writing; a card that fails is mounted for reading only: copy what is on it first",
+    errno.EIO: "its disk fails: copy what is on it, and replace it",
+}
+
+
+def why(error: OSError) -> str:
+    """Say why a disk refused, with what mends it where anything does."""
+    mend = _MENDS.get(error.errno or 0, "")
+    return f"{error.strerror}: {mend}" if mend else str(error.strerror)
 
 
 def flush(file: IO[bytes]) -> None:

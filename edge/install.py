@@ -19,7 +19,7 @@ from edge.archive import Archive, opened
 from edge.catalog import POINTER, Models, digest, whole
 from edge.core.bundle import MANIFEST, BundleManifest, Packed
 from edge.core.errors import ArtifactError
-from edge.durable import settle, write
+from edge.durable import settle, why, write
 from edge.trust import Keys
 from edge.tryout import try_out
 
@@ -60,7 +60,7 @@ def install(bundle: Path, models: Models, keys: Keys, now: float, *, allow_older
                     _settle(folder, models.installed / model.name / str(model.version))
                 _choose(models, {model.name: model.version for model in manifest.models})
         except OSError as error:
-            raise ArtifactError(f"{models.installed} cannot be written: {error.strerror}") from error
+            raise ArtifactError(f"{models.installed} cannot be written: {why(error)}") from error
     return told
 
 

@@ -6,10 +6,11 @@ The kernel holds it for a process and lets go when that dies, however it dies: n
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge.core.errors import StoreError
+from edge.durable import why
 
 LOCK = "lock"  # the file's name; what it says is only for people
 OWNER = "run this as the user that the agent runs as, for example with `sudo -u sceneshift`"
@@ -24,7 +25,7 @@ def alone(directory: Path) -> Iterator[None]:
     except PermissionError as error:
         raise StoreError(f"{directory}: {error.strerror}: {OWNER}") from error
     except OSError as error:
-        raise StoreError(f"{directory}: {error.strerror}") from error
+        raise StoreError(f"{directory}: {why(error)}") from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,8 +37,9 @@ def alone(directory: Path) -> Iterator[None]:
             ) from error
         except OSError as error:
             raise StoreError(f"{directory}: it cannot be locked: {error.strerror}") from error
-        os.ftruncate(file, 0)
-        os.pwrite(file, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):  # on a full disk it is alone, too
+            os.ftruncate(file, 0)
+            os.pwrite(file, b"%d\n" % os.getpid(), 0)
         yield
     finally:
         os.close(file)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from edge.backup import END, END_SIZE, MANIFEST, BackupManifest, digest
 from edge.core.errors import ArtifactError, StoreError
 from edge.database import Database, migrations
-from edge.durable import flush, settle
+from edge.durable import flush, settle, why
 from edge.slots import Slots
 from edge.store import FILE
 
@@ -48,7 +48,7 @@ def restore(backup: Path, directory: Path, now: float, *, replace: bool = False)
                 aside.mkdir(mode=0o700)
             _swap(Path(scratch), directory, aside)
     except OSError as error:
-        raise StoreError(f"{directory}: {error.strerror}") from error
+        raise StoreError(f"{directory}: {why(error)}") from error
     return manifest, aside
 
 
@@ -64,7 +64,7 @@ def unpacked(backup: Path, folder: Path) -> BackupManifest:
                 if tar.next() is not None:
                     raise StoreError(_GET)
     except OSError as error:
-        raise StoreError(f"{backup}: {error.strerror}") from error
+        raise StoreError(f"{backup}: {why(error)}") from error
     except tarfile.TarError as error:
         raise StoreError(_GET) from error
     _open_all(folder, manifest)

@@ -16,7 +16,7 @@ from typing import Any
 
 from edge.core.errors import StoreError
 from edge.database import PAGE, Database, migrations
-from edge.durable import settle, write
+from edge.durable import settle, why, write
 from edge.soundness import ROWS, damage
 from edge.store import FILE
 
@@ -77,7 +77,7 @@ def mend(directory: Path, now: float) -> Salvaged | None:
         settle(directory)
         _settle(directory)
     except OSError as error:
-        raise StoreError(f"{directory}: the record is damaged, and cannot be salvaged: {error.strerror}") from error
+        raise StoreError(f"{directory}: the record is damaged, and cannot be salvaged: {why(error)}") from error
     return told
 
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,7 @@ from edge.core.errors import ArtifactError
 from edge.core.manifest import ModelManifest, SlotManifest
 from edge.core.scenes import NEW
 from edge.core.vectors import vector
-from edge.durable import settle, write
+from edge.durable import settle, why, write
 
 _NAME = re.compile(r"[0-9]{4,12}(-[a-z0-9]+)*")
 _UNFINISHED = ".unfinished-"
@@ -92,7 +93,8 @@ class Slots:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
+        with _refused(directory):
+            directory.mkdir(parents=True, exist_ok=True)
 
     def write(self, manifest: SlotManifest, parameters: NDArray[np.float32]) -> str:
         """Store a slot under a fresh name, without using it yet; returns the name."""
@@ -101,15 +103,16 @@ class Slots:
         scene = re.sub(r"[^a-z0-9]+", "-", manifest.scene.lower())[:24].strip("-")
         name = f"{self._next_number():04d}" + (f"-{scene}" if scene else "")
         filled = manifest.model_copy(update={"name": name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()})
-        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
-        try:
-            write(unfinished / "parameters.npy", buffer.getvalue())
-            write(unfinished / "manifest.json", filled.sealed().encode())
-            settle(unfinished)
-            unfinished.rename(self.directory / name)
-            settle(self.directory)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with _refused(self.directory):
+            unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.directory))
+            try:
+                write(unfinished / "parameters.npy", buffer.getvalue())
+                write(unfinished / "manifest.json", filled.sealed().encode())
+                settle(unfinished)
+                unfinished.rename(self.directory / name)
+                settle(self.directory)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
         return name
 
     def load(self, name: str) -> tuple[SlotManifest, NDArray[np.float32]]:
@@ -197,10 +200,14 @@ class Slots:
         needed = {pointer.current, *pointer.history[-1:], *list(scenes.values())[-SCENES:]}
         rest = [name for name in self.names() if name not in needed]
         gone = rest[: max(0, len(rest) - keep)]
-        if pointer.current is not None and gone:  # the pointer first: it must never name what is gone
-            self._point(_Pointer(pointer.current, tuple(name for name in pointer.history if name not in gone)))
-        for name in gone:
-            shutil.rmtree(self.directory / name)
+        try:
+            if pointer.current is not None and gone:  # the pointer first: it must never name what is gone
+                self._point(_Pointer(pointer.current, tuple(name for name in pointer.history if name not in gone)))
+            with _refused(self.directory):
+                for name in gone:
+                    shutil.rmtree(self.directory / name)
+        except ArtifactError:  # a full disk must not end what has just been promoted: the next time does it
+            return []
         return gone
 
     def drop(self, names: Collection[str]) -> None:
@@ -212,10 +219,12 @@ class Slots:
         if left:  # the pointer first: it must never name what is gone
             self._point(_Pointer(left[-1], tuple(left[:-1])))
         else:
-            (self.directory / "current.json").unlink(missing_ok=True)
-            settle(self.directory)
-        for name in names:
-            shutil.rmtree(self.directory / name)
+            with _refused(self.directory):
+                (self.directory / "current.json").unlink(missing_ok=True)
+                settle(self.directory)
+        with _refused(self.directory):
+            for name in names:
+                shutil.rmtree(self.directory / name)
 
     def _reason(self, name: str) -> str | None:
         """Say what is wrong with a slot, None where nothing is."""
@@ -255,11 +264,20 @@ class Slots:
             return _Pointer()
 
     def _point(self, pointer: _Pointer) -> None:
-        text = json.dumps({"current": pointer.current, "history": pointer.history})
         fresh = self.directory / f"{_UNFINISHED}current.json"
-        write(fresh, pointer.text().encode())
-        fresh.replace(self.directory / "current.json")
-        settle(self.directory)
+        with _refused(self.directory):
+            write(fresh, pointer.text().encode())
+            fresh.replace(self.directory / "current.json")
+            settle(self.directory)
+
+
+@contextmanager
+def _refused(directory: Path) -> Iterator[None]:
+    """Say of a disk that refuses what mends it: the slots are as they were."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(f"{directory} cannot be written: {why(error)}") from error
 
 
 def _read(path: Path) -> bytes:

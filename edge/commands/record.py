@@ -104,6 +104,7 @@ def _replayed(source: str, settings: Any, slot: str) -> Any:
 def _written(path: Path, record: Path) -> Iterator[IO[str]]:
     """Yield a file to write, a new one for its owner alone; raises SettingsError, also for the record itself."""
     from edge.core.errors import SettingsError  # noqa: PLC0415
+    from edge.durable import why  # noqa: PLC0415
 
     if path.resolve() == record.resolve():
         raise SettingsError(f"{path} is the record itself: name another file")
@@ -112,4 +113,4 @@ def _written(path: Path, record: Path) -> Iterator[IO[str]]:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{path}: cannot be written: {why(error)}") from error

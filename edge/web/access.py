@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 
 from edge.core.errors import SettingsError
+from edge.durable import why
 from edge.sections import Web, local
 
 TOKEN_FILE = "web-token"  # noqa: S105  a file's name in the data directory
@@ -61,7 +62,9 @@ def read_token(web: Web, directory: Path) -> str | None:
             path.chmod(0o600)  # where an empty one was there
             path.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
         token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(f"web.token_file: {path} cannot be read or made: {why(error)}") from error
+    except UnicodeDecodeError as error:
         raise SettingsError(f"web.token_file: {path} cannot be read") from error
     if len(token) < LEAST:
         raise SettingsError(f"web.token_file: {path} holds no token of {LEAST} characters or more")
