@@ -141,11 +141,10 @@ class Torture:
     def _strike(self, kind: Kind, home: Home, chance: Random) -> None:
         if home.hub is not None and not home.hub.ended:
             home.hub.kill()
-        words, began = len(self.findings.words), time.monotonic()
+        home.doing, began = kind.name, time.monotonic()
         struck = kind.strike(home, chance)
         with self._lock:
             self.spent[kind.name] += time.monotonic() - began
-            self.findings.words[words:] = [f"{kind.name}: {each}" for each in self.findings.words[words:]]
             self.struck[kind.name] += 1
             self.missed[kind.name] += not struck
 

@@ -74,7 +74,7 @@ class Findings:
         """Count something that must not be."""
         if count:
             setattr(self, what, getattr(self, what) + count)
-            self.say(f"{what}: {str(detail)[:600]}")
+            self.say(f"{what}: {str(detail)[-900:]}")
 
     def say(self, words: str) -> None:
         """Keep what was wrong, and show it at once."""
@@ -100,6 +100,7 @@ class Home:
         self.listener = Listener(self.broker.port, self.witness.alert_topic)
         self._numbers = {each.time: number for number, each in enumerate(life)}
         self._begun = begun
+        self.doing = "begins"  # the kind of kill that is under way
         self.broker_knew = 0  # numbers below it may be lost with a broker that was killed
         self._timed = True  # whether this start's first acknowledgement was seen
         self.hub: Hub | None = None
@@ -157,7 +158,7 @@ class Home:
         assert self.hub is not None
         code = self.hub.process.wait(0 if self.hub.ended else PATIENCE)
         if by_itself and code != -9:
-            self.findings.wrong("ended_by_itself", 1, f"exit {code}: {self.hub.last_words()}")
+            self.findings.wrong("ended_by_itself", 1, f"{self.doing}: exit {code}: {self.hub.last_words()}")
         self.findings.wrong("orphans", self.hub.orphans(), self.hub.last_words())
         try:
             healthy = Slots(self.data / "slots").load_healthy()
@@ -169,10 +170,11 @@ class Home:
         twice = {number for number, count in Counter(numbers).items() if count > 1} - self._known
         self._known |= missing | twice
         if missing or twice:
-            self.findings.say(f"lost {sorted(missing)[:9]}, twice {sorted(twice)[:9]}")
+            self.findings.say(f"{self.doing}: lost {sorted(missing)[:9]}, twice {sorted(twice)[:9]}")
 
     def end(self) -> None:
         """Let the agent catch up with all that was published, end it, and count what became of everything."""
+        self.doing = "ends"
         self.publisher.close()
         self.start()
         self.until(lambda: self.witness.subscribed and self._caught_up())
@@ -180,7 +182,7 @@ class Home:
         assert self.hub is not None
         if not self.hub.ended:
             code = self.hub.stop()
-            self.findings.wrong("ended_by_itself", code != 0, f"exit {code}: {self.hub.last_words()}")
+            self.findings.wrong("ended_by_itself", code != 0, f"{self.doing}: exit {code}: {self.hub.last_words()}")
         else:
             self.fallen(by_itself=True)
         self._count_behaviors()
