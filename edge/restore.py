@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from pydantic import ValidationError
 
@@ -52,12 +52,24 @@ def restore(backup: Path, directory: Path, now: float, *, replace: bool = False)
     return manifest, aside
 
 
+class _Plain(tarfile.TarInfo):
+    """The header of a plain file, the one kind a backup holds: none that says it is larger than it is, or elsewhere."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read one; raises TarError for every other kind."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type != tarfile.REGTYPE or found.size < 0:
+            raise tarfile.ReadError("no plain file")
+        return found
+
+
 def unpacked(backup: Path, folder: Path) -> BackupManifest:
     """Write what a backup holds into an empty folder, verified; raises StoreError."""
     try:
         with backup.open("rb") as file:
             _verify(file)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
+            with tarfile.open(fileobj=file, mode="r:", tarinfo=_Plain) as tar:
                 manifest = _manifest(tar)
                 for name in manifest.files:
                     _unpack(tar, name, manifest, folder)
@@ -100,7 +112,7 @@ def _manifest(tar: tarfile.TarFile) -> BackupManifest:
 def _content(tar: tarfile.TarFile, name: str) -> bytes:
     """Return the next entry, which must be a plain file of this name."""
     entry = tar.next()
-    if entry is None or entry.name != name or not entry.isreg() or entry.size > MOST:
+    if entry is None or entry.name != name or entry.size > MOST:
         raise StoreError(_GET)
     file = tar.extractfile(entry)
     assert file is not None
@@ -110,7 +122,7 @@ def _content(tar: tarfile.TarFile, name: str) -> bytes:
 def _unpack(tar: tarfile.TarFile, name: str, manifest: BackupManifest, folder: Path) -> None:
     """Write the next entry, which must be the plain file the manifest names; its name was checked with that."""
     entry, part = tar.next(), manifest.files[name]
-    if entry is None or entry.name != name or not entry.isreg() or entry.size != part.size:
+    if entry is None or entry.name != name or entry.size != part.size:
         raise StoreError(_GET)
     path = folder / name
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)

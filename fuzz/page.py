@@ -77,8 +77,8 @@ def browse(wanted: Wanted) -> int:
     logging.disable(logging.WARNING)
     cases, rounds = 0, 0
     with _agent() as (url, log):
-        began = time.monotonic()
         operations = [each.ok() for each in schemathesis.openapi.from_dict(description()).get_all_operations()]
+        began = time.monotonic()
         while (not wanted.runs or cases < wanted.runs) and (
             not wanted.seconds or time.monotonic() - began < wanted.seconds
         ):

@@ -1,6 +1,8 @@
 """A backup is consistent while a home is lived; whatever is wrong with it is noticed before anything is touched."""
 
+import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -150,8 +152,6 @@ def forged(backup, path, change):
         for entry, content in change(entries):
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    import hashlib
-
     content = out.getvalue()
     path.write_bytes(content + END % hashlib.sha256(content).hexdigest().encode())
     return path
@@ -305,3 +305,28 @@ def test_a_backup_never_takes_the_place_of_the_record_or_of_a_folder(home, tmp_p
         with pytest.raises(StoreError, match="name another file"):
             back_up(home, out, NOW)
     assert behaviors(home) == before
+
+
+def test_a_file_that_says_it_is_larger_than_it_is_is_refused_and_not_written(home, tmp_path):
+    """A sparse entry of a few bytes can claim a size that fills a disk."""
+    large = 50_000_000
+    part = {"size": large, "sha256": "a" * 64}
+    told = {"format": 1, "version": "0.1.0", "created": 1.0, "database": 1, "behaviors": 1, "files": {FILE: part}}
+    sparse = tarfile.TarInfo("GNUSparseFile.0/x")
+    sparse.pax_headers = {
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": FILE, "GNU.sparse.realsize": str(large),
+    }  # fmt: skip
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        body = (b"1\n%d\n1\n" % (large - 1)).ljust(512, b"\0") + b"x"
+        for entry, content in ((tarfile.TarInfo("manifest.json"), json.dumps(told).encode()), (sparse, body)):
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    content = out.getvalue()
+    path = tmp_path / "sparse.tar"
+    path.write_bytes(content + END % hashlib.sha256(content).hexdigest().encode())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(StoreError):
+        unpacked(path, folder)
+    assert not any(folder.iterdir())
