@@ -7,6 +7,7 @@ the data directory, until somebody deletes it: `sceneshift status` and `doctor` 
 import json
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -258,9 +259,21 @@ def _replace_schema(damaged: Path, fresh: Database, made: Path) -> None:
     roots = {row[0] for row in fresh.rows("SELECT rootpage FROM sqlite_master")}
     new, old = made.read_bytes(), bytearray(damaged.read_bytes())
     old.extend(bytes(max(0, len(new) - len(old))))
-    for page in set(range(1, len(new) // PAGE + 1)) - roots:
+    roots = {row[0] for row in fresh.rows("SELECT rootpage FROM sqlite_master")}
+    for page in set(range(1, len(new) // PAGE + 1)) - roots - _free(new):
         old[(page - 1) * PAGE : page * PAGE] = new[(page - 1) * PAGE : page * PAGE]
     old[28:32] = (len(old) // PAGE).to_bytes(4, "big")
     damaged.write_bytes(old)
     for log in damaged.parent.glob(f"{damaged.name}-*"):
         log.unlink()
+
+
+def _free(content: bytes) -> set[int]:
+    """Return the pages of a database that nothing lies in: in an older one, something may."""
+    found: set[int] = set()
+    trunk = int.from_bytes(content[32:36], "big")
+    while trunk:
+        numbers = [number for (number,) in struct.iter_unpack(">I", content[(trunk - 1) * PAGE : trunk * PAGE])]
+        found |= {trunk, *numbers[2 : 2 + numbers[1]]}
+        trunk = numbers[0]
+    return found

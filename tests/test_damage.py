@@ -114,7 +114,7 @@ def test_what_makes_no_sense_is_damage_though_sqlite_reads_it(tmp_path, whole):
         "UPDATE facts SET value = '{'",
         "UPDATE devices SET name = x'ff' WHERE id = 'dev1'",
         "UPDATE devices SET name = CAST(x'ff41' AS TEXT) WHERE id = 'dev1'",
-        "UPDATE seen SET n = 'x' WHERE slot = 3",
+        "INSERT OR REPLACE INTO seen (slot, n, mid, digest) VALUES (3, 'x', 1, x'00')",
         "DELETE FROM devices WHERE id = 'dev2'",
         "PRAGMA user_version = 2",
         "PRAGMA user_version = 900",
