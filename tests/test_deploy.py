@@ -22,7 +22,8 @@ from edge.mqtt import Session
 from edge.requests import Requests
 from edge.sections import Broker
 from edge.settings import Settings, load
-from tests.conftest import Mosquitto, free_port
+from tests.conftest import Mosquitto, free_port, listens
+from tests.test_mqtt import until
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware_configs"
@@ -174,6 +175,7 @@ class Guarded(Mosquitto):
         text = text.replace("listener 8883", f"listener {self.port} 127.0.0.1")
         text = text.replace("listener 1883 127.0.0.1", f"listener {self.plain} 127.0.0.1")
         self.launch(text)
+        until(lambda: listens(self.plain))  # the second listener may open a moment later
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from edge.mqtt import Session
 from edge.sections import Broker, local
 from edge.settings import load
 from tests.certificates import Authority, Pair
-from tests.conftest import Mosquitto, free_port
+from tests.conftest import Mosquitto, free_port, listens
 from tests.test_mqtt import until
 
 KNOWN = {"user": "us", "password": "planted-secret"}
@@ -78,6 +78,7 @@ class Guarded(Mosquitto):
             f"per_listener_settings true\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n{self.extra}\n"
             f"listener {self.plain} 127.0.0.1\nallow_anonymous true\n"
         )
+        until(lambda: listens(self.plain))  # the second listener may open a moment later
 
 
 @pytest.fixture
