@@ -181,8 +181,8 @@ class Session:
             if self._closing:
                 return
             old, self._client = self._client, self._new_client()
+            self._client.loop_start()  # within the lock: who closes finds it begun
         old.loop_stop()  # we are in its thread: it ends when we return
-        self._client.loop_start()
 
     def _say(self, problem: str) -> None:
         if problem != self.problem:
