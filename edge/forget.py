@@ -182,6 +182,7 @@ class Forgetting:
             database.write("DELETE FROM states WHERE device = ?", device.id)
             database.write("DELETE FROM devices WHERE id = ?", device.id)
         database.write("DELETE FROM seen")
+        database.write("UPDATE behaviors SET mark = NULL")
         self._write_facts(dropped)
 
     def _write_facts(self, dropped: tuple[str, ...]) -> None:

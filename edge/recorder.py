@@ -16,10 +16,15 @@ from edge.core.events import Event, Message
 from edge.database import Database
 from edge.scores import TOGETHER, Scores
 
-SEEN = 8192  # newest messages remembered; well over what waits unacknowledged (edge/mqtt.py's CAPACITY)
-PENDING = 512  # of those that changed nothing, the newest that are written beside the next change
+SEEN = 8192  # newest messages remembered; well over what is recorded and not acknowledged yet, a batch or two
+PENDING = 512  # of those that changed nothing, the newest that are remembered until what they told changes
 LAG = 1000  # a count on disk lags by at most one part in this, so that routine messages cost no write each
 DUPLICATE = "duplicate"
+_MARKS = "SELECT mark FROM behaviors WHERE mark IS NOT NULL ORDER BY id DESC LIMIT ?"
+_RING = "SELECT mid, digest FROM seen ORDER BY n DESC LIMIT ?"
+
+Seen = tuple[int, bytes]  # a message: its packet id and a digest of the rest
+State = tuple[str, str]  # device id and property
 
 
 @dataclass
@@ -32,8 +37,8 @@ class _Memory:
     pairs: dict[tuple[str, str], int]
     totals: Counter[str]
     counted: Counter[str] = field(default_factory=Counter)  # not written yet
-    pending: dict[tuple[int, bytes], None] = field(default_factory=dict)  # seen, changed nothing, not written
-    written: dict[tuple[int, bytes], None] = field(default_factory=dict)  # seen, and written in this transaction
+    pending: dict[Seen, frozenset[State]] = field(default_factory=dict)  # changed nothing, not written; what it told
+    written: dict[Seen, None] = field(default_factory=dict)  # seen, and written in this transaction
 
     def copy(self) -> "_Memory":
         return _Memory(
@@ -50,7 +55,9 @@ class Recorder:
         self._scores = scores
         self._lock = threading.RLock()
         rows = database.rows
-        self._seen = {(row[0], row[1]): None for row in rows("SELECT mid, digest FROM seen ORDER BY n")}
+        marks = [_seen(mark) for (mark,) in rows(_MARKS, SEEN // 2)]
+        ring = [(row[0], row[1]) for row in rows(_RING, SEEN // 2)]
+        self._seen: dict[Seen, None] = dict.fromkeys(reversed([*marks, *ring]))
         self._memory = _Memory(
             int(rows("SELECT coalesce(max(n), -1) + 1 FROM seen")[0][0]),
             {(row[0], row[1]): row[2] for row in rows("SELECT device, property, value FROM states")},
@@ -166,23 +173,31 @@ class Recorder:
         if not entry.events and not entry.behaviors:
             return []
         changed = self._write_states(entry.events, memory)
-        rows = [self._write_behavior(behavior, memory) for behavior in entry.behaviors]
-        if entry.message.mid:
-            memory.pending[_key(entry.message)] = None
-        if changed or rows:
-            self._write_seen(memory)
+        key = _key(entry.message) if entry.message.mid else None
+        mark = _mark(key) if key and entry.behaviors else None
+        rows = [
+            self._write_behavior(behavior, memory, None if number else mark)
+            for number, behavior in enumerate(entry.behaviors)
+        ]
+        self._write_pending(changed, memory)
+        if key and rows:
+            memory.written[key] = None
+        elif key and changed:
+            self._write_seen(key, memory)
+        elif key:
+            memory.pending[key] = frozenset((event.device, event.prop) for event in entry.events)
         while len(memory.pending) > PENDING:
             del memory.pending[next(iter(memory.pending))]
         return rows
 
-    def _write_states(self, events: Iterable[Event], memory: _Memory) -> bool:
-        """Write devices and states that are new or different; tell whether any was."""
-        changed = False
+    def _write_states(self, events: Iterable[Event], memory: _Memory) -> set[State]:
+        """Write devices and states that are new or different; return the states."""
+        changed = set()
         for event in events:
             known = memory.devices.get(event.device)
             same_name = known is not None and known.name == event.name
             kind = event.kind or (known.kind if known and same_name else kind_of(event.name))
-            changed |= self._describe(Device(event.device, event.name, kind), memory)
+            self._describe(Device(event.device, event.name, kind), memory)
             key = (event.device, event.prop)
             if not event.momentary and memory.states.get(key) != event.value:
                 memory.states[key] = event.value
@@ -191,7 +206,7 @@ class Recorder:
                     "ON CONFLICT (device, property) DO UPDATE SET value = excluded.value"
                 )
                 self._database.write(upsert, *key, event.value)
-                changed = True
+                changed.add(key)
         return changed
 
     def _describe(self, device: Device, memory: _Memory) -> bool:
@@ -205,27 +220,28 @@ class Recorder:
         self._database.write(upsert, device.id, device.name, device.kind)
         return True
 
-    def _write_behavior(self, behavior: Behavior, memory: _Memory) -> int:
+    def _write_behavior(self, behavior: Behavior, memory: _Memory, mark: bytes | None) -> int:
         pair = (behavior.device, behavior.control)
         if behavior.device not in memory.devices:
             self._describe(Device(behavior.device, behavior.device, kind_of(behavior.device)), memory)
         if pair not in memory.pairs:
             memory.pairs[pair] = self._database.write("INSERT INTO pairs (device, control) VALUES (?, ?)", *pair)
-        insert = "INSERT INTO behaviors (time, pair) VALUES (?, ?)"
-        return self._database.write(insert, behavior.time, memory.pairs[pair])
+        insert = "INSERT INTO behaviors (time, pair, mark) VALUES (?, ?, ?)"
+        return self._database.write(insert, behavior.time, memory.pairs[pair], mark)
 
-    def _write_seen(self, memory: _Memory) -> None:
-        """Write the messages seen since the last write into the ring.
+    def _write_pending(self, changed: set[State], memory: _Memory) -> None:
+        """Write what told these states before and changed nothing: sent again, it would look like a change now."""
+        for key in [key for key, told in memory.pending.items() if not changed.isdisjoint(told)] if changed else ():
+            del memory.pending[key]
+            self._write_seen(key, memory)
 
-        Those that changed nothing belong there too: sent again behind a later change, they would look like one.
-        """
-        for mid, digest in memory.pending:
-            n = memory.next_seen
-            insert = "INSERT OR REPLACE INTO seen (slot, n, mid, digest) VALUES (?, ?, ?, ?)"
-            self._database.write(insert, n % SEEN, n, mid, digest)
-            memory.next_seen += 1
-        memory.written.update(memory.pending)
-        memory.pending.clear()
+    def _write_seen(self, key: Seen, memory: _Memory) -> None:
+        """Write a message without behaviors into the ring."""
+        n = memory.next_seen
+        insert = "INSERT OR REPLACE INTO seen (slot, n, mid, digest) VALUES (?, ?, ?, ?)"
+        self._database.write(insert, n % SEEN, n, *key)
+        memory.next_seen += 1
+        memory.written[key] = None
 
     def _write_counts(self, memory: _Memory) -> None:
         upsert = "INSERT INTO counters (reason, n) VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n"
@@ -235,6 +251,14 @@ class Recorder:
         memory.counted.clear()
 
 
-def _key(message: Message) -> tuple[int, bytes]:
+def _mark(key: Seen) -> bytes:
+    return key[0].to_bytes(2, "big") + key[1]
+
+
+def _seen(mark: bytes) -> Seen:
+    return int.from_bytes(mark[:2], "big"), mark[2:]
+
+
+def _key(message: Message) -> Seen:
     content = message.topic.encode("utf-8", "replace") + b"\0" + message.payload
     return message.mid, blake2b(content, digest_size=8).digest()

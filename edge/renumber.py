@@ -23,7 +23,6 @@ INSERT INTO judged SELECT w.id, s.score FROM scores s JOIN whole w ON w.old = s.
 DELETE FROM scores WHERE behavior > (SELECT min(id) FROM whole);
 INSERT INTO scores (behavior, score) SELECT id, score FROM judged;
 DELETE FROM behaviors WHERE id > (SELECT max(id) FROM whole);
-UPDATE sqlite_sequence SET seq = (SELECT max(id) FROM whole) WHERE name = 'behaviors';
 DROP TABLE temp.whole;
 DROP TABLE temp.judged;
 """

@@ -18,8 +18,9 @@ from typing import Any
 from edge.core.errors import StoreError
 from edge.database import PAGE, Database, migrations
 from edge.durable import settle, why, write
-from edge.soundness import ROWS, damage
+from edge.soundness import ROWS, damage, left
 from edge.store import FILE
+from edge.writelog import read
 
 ASIDE = "damaged-"
 TOLD = "lost.json"  # what was lost, beside what was damaged
@@ -65,7 +66,10 @@ def mend(directory: Path, now: float) -> Salvaged | None:
     """
     try:
         _settle(directory)
-        if not (directory / FILE).exists() or not (wrong := damage(directory / FILE)):
+        if not (directory / FILE).exists() and not left(directory / FILE):
+            return None  # nothing was ever recorded here
+        (directory / FILE).touch(mode=0o640)
+        if not (wrong := damage(directory / FILE)):
             return None
         shutil.rmtree(directory / _SCRATCH, ignore_errors=True)
         (directory / _SCRATCH).mkdir(mode=0o700)
@@ -119,8 +123,7 @@ def _salvaged(directory: Path, scratch: Path) -> tuple[int, int]:
     """Write what can be read into a new record in `scratch`; return how many behaviors were read, and lost."""
     damaged = scratch / "damaged.db"
     shutil.copyfile(directory / FILE, damaged)
-    if (directory / _LOGS[0]).exists():
-        shutil.copyfile(directory / _LOGS[0], scratch / "damaged.db-wal")
+    _lay_over(damaged, directory / _LOGS[0])
     fresh = Database.open(scratch / FILE, migrations())
     try:
         fresh.settle()
@@ -134,7 +137,7 @@ def _salvaged(directory: Path, scratch: Path) -> tuple[int, int]:
             for statement in _MENDED:
                 fresh.write(statement)
         kept, first = fresh.rows("SELECT count(*), coalesce(min(id), 1) FROM behaviors")[0]
-        last = fresh.rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'behaviors'")[0][0]
+        last = fresh.rows("SELECT coalesce(max(id), 0) FROM behaviors")[0][0]
         fresh.settle()
     finally:
         fresh.close()
@@ -256,7 +259,6 @@ def _replace_schema(damaged: Path, fresh: Database, made: Path) -> None:
     A home's tables were made in this order before there was anything in them, so they lie where a new record's do;
     where they do not, what is read makes no sense and is left out.
     """
-    roots = {row[0] for row in fresh.rows("SELECT rootpage FROM sqlite_master")}
     new, old = made.read_bytes(), bytearray(damaged.read_bytes())
     old.extend(bytes(max(0, len(new) - len(old))))
     roots = {row[0] for row in fresh.rows("SELECT rootpage FROM sqlite_master")}
@@ -266,6 +268,14 @@ def _replace_schema(damaged: Path, fresh: Database, made: Path) -> None:
     damaged.write_bytes(old)
     for log in damaged.parent.glob(f"{damaged.name}-*"):
         log.unlink()
+
+
+def _lay_over(damaged: Path, path: Path) -> None:
+    """Put the whole pages of a log into the file: also those behind a damaged one, where SQLite would end."""
+    with damaged.open("r+b") as file:
+        for number, page in read(path).frames:
+            file.seek((number - 1) * PAGE)
+            file.write(page)
 
 
 def _free(content: bytes) -> set[int]:

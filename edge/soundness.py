@@ -9,13 +9,15 @@ from pathlib import Path
 
 from edge.core.errors import DamageError, StoreError
 from edge.database import Database, migrations
+from edge.writelog import read
 
 _LATEST = 253_402_300_799  # the last second of the year 9999
 _TIME = f"typeof(time) = 'real' AND time BETWEEN 0 AND {_LATEST}"
 ROWS: Mapping[str, str] = {  # by table, in the order they refer to each other: when a row makes sense
     "devices": "typeof(id) = 'text' AND typeof(name) = 'text' AND typeof(kind) = 'text'",
     "pairs": "typeof(device) = 'text' AND typeof(control) = 'text'",
-    "behaviors": f"{_TIME} AND typeof(pair) = 'integer'",
+    "behaviors": f"{_TIME} AND typeof(pair) = 'integer' "
+    "AND (mark IS NULL OR typeof(mark) = 'blob' AND length(mark) = 10)",
     "states": "typeof(device) = 'text' AND typeof(property) = 'text' AND typeof(value) = 'text'",
     "seen": "typeof(n) = 'integer' AND n >= 0 AND typeof(mid) = 'integer' AND typeof(digest) = 'blob'",
     "counters": "typeof(reason) = 'text' AND typeof(n) = 'integer' AND n >= 0",
@@ -35,8 +37,12 @@ _SCHEMA = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
 
 def damage(path: Path) -> str:
     """Say what is wrong with a database that may be in use, "" where nothing is; raises StoreError."""
+    if not path.stat().st_size and left(path):
+        return "it is empty, and what lies beside it is not"
     if not _header(path):
         return "it does not begin as a database does"
+    if read(path.with_name(f"{path.name}-wal")).broken:
+        return "its log is damaged"
     database = Database.bare(path)
     try:
         return _damage(database)
@@ -44,6 +50,12 @@ def damage(path: Path) -> str:
         return str(error.__cause__)
     finally:
         database.close()
+
+
+def left(path: Path) -> bool:
+    """Tell whether there was more than an empty record: a log lies beside it, or a model that learned from it."""
+    log = path.with_name(f"{path.name}-wal")
+    return (log.exists() and log.stat().st_size > 0) or (path.parent / "slots" / "current.json").exists()
 
 
 def _header(path: Path) -> bool:
