@@ -17,6 +17,7 @@ from edge import __version__
 from edge.alerts import Alerts
 from edge.core.discovery import MIGRATE, Form, Place, form_for, messages
 from edge.core.events import Message
+from edge.core.outbox import PASSING
 from edge.core.quiet import SAME_SEQUENCE
 from edge.scenery import Facts
 from edge.sections import Web
@@ -37,7 +38,7 @@ _VERSIONS = ("update/home_assistant_core_update/installed_version", "sensor/curr
 class Sending(Protocol):
     """The way to the broker (edge/mqtt.py)."""
 
-    def __call__(self, topic: str, payload: str, *, retain: bool = ...) -> object:
+    def __call__(self, topic: str, payload: str, *, retain: bool = ..., rank: str = ...) -> object:
         """Publish."""
         ...
 
@@ -163,7 +164,7 @@ class HomeAssistant:
         """Publish our own states again."""
         if self.form != "off":
             if self._told:
-                self._send(self._newest, json.dumps(self._told))
+                self._send(self._newest, json.dumps(self._told), rank=PASSING)
             unusual = self._clock() < self._unusual_until
             self._send(self._unusual, "ON" if unusual else "OFF", retain=True)
 
@@ -172,7 +173,7 @@ class HomeAssistant:
         if topic != "behavior" or self.form == "off":
             return
         self._told = {**self._told, **_in_words(body, alerts)}
-        self._send(self._newest, json.dumps(self._told))
+        self._send(self._newest, json.dumps(self._told), rank=PASSING)
         if body["unusual"] and body["quiet"] in {"", SAME_SEQUENCE}:
             began = self._clock() >= self._unusual_until
             self._unusual_until = self._clock() + UNUSUAL_FOR

@@ -9,7 +9,8 @@ from collections import deque
 
 from edge.core.events import Message
 
-CAPACITY = 4000  # messages
+# Messages. In a flood acknowledgements of what we publish stand behind all that is not read yet: read much, early.
+CAPACITY = 12_000
 LARGEST = 8 * 1024 * 1024  # bytes of topics and payloads; a single larger one is taken where nothing else waits
 SPARE = 0.1  # of both, kept free of messages that the broker has not promised (QoS 0)
 

@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge import tls
 from edge.core.events import LARGEST, MAX_PAYLOAD, Message
-from edge.core.outbox import USUAL, Letter, Outbox
+from edge.core.outbox import ALERT, UNDER_WAY, USUAL, Letter, Outbox
 from edge.inbox import Inbox
 from edge.sections import Broker
 
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 WEEK = 7 * 86400  # seconds the broker keeps the session of an agent that is away (MQTT v5)
 RECEIVE_MAXIMUM = 200  # unacknowledged messages the broker may have under way (MQTT v5)
-UNDER_WAY = 20  # of our own publications that the broker has not acknowledged
 LARGEST_PACKET = LARGEST + 128 * 1024  # bytes; the broker keeps a larger one to itself (MQTT v5)
 _UNSUPPORTED_PROTOCOL = 0x84  # CONNACK reason (MQTT v5, section 3.2.2.2)
 _HANDSHAKE = 5.0  # seconds a broker may take to answer CONNECT
@@ -150,7 +149,7 @@ class Session:
             client.tls_set_context(self._tls)
         if self._lasting:
             client.will_set(self.availability_topic, "offline", 1, retain=True)
-        client.max_inflight_messages_set(UNDER_WAY)
+        client.max_inflight_messages_set(UNDER_WAY[ALERT])
         client.reconnect_delay_set(self._first_wait, _SLOWEST)  # type: ignore[arg-type]  # any number will do
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
@@ -279,8 +278,8 @@ class Session:
         """
         while True:
             with self._lock:
-                free = self.connected and not self._closing and self._under_way < UNDER_WAY
-                letter = self.outbox.take() if free and not self._handing_over else None
+                free = self.connected and not self._closing and not self._handing_over
+                letter = self.outbox.take(self._under_way) if free else None
                 if letter is None:
                     return
                 self._handing_over, client = True, self._client

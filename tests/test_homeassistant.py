@@ -33,7 +33,7 @@ class Beside:
         settings = Settings(homeassistant=Section(**section), web=Web(address="hub"))
         self.side = HomeAssistant(settings, store, self.send, clock=lambda: self.now, seed=1)
 
-    def send(self, topic, payload, *, retain=False):
+    def send(self, topic, payload, *, retain=False, rank="usual"):
         self.sent.append((topic, payload, retain))
 
     def hear(self, topic, payload, **more):

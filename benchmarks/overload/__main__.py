@@ -103,7 +103,7 @@ def _loaded(scenario: Scenario, home: Home, life: Life, count: int) -> dict[str,
     normal = home.client.latencies(letter.key for letter in calm if letter.key)
     if scenario.before is None:
         stored, aside = home.recorded()
-    idle = home.memory("VmRSS")
+    idle, used = home.memory("VmRSS"), home.processor()
     home.forget_peak()
     prober = Prober(home, life)
     load: Load = scenario.run(home, life, count)
@@ -111,6 +111,7 @@ def _loaded(scenario: Scenario, home: Home, life: Life, count: int) -> dict[str,
     probes = prober.end()
     limit = max(0.5, 2 * (max(normal) if normal else 0.5))
     recovery = prober.recovers(limit, end)
+    used = home.processor() - used
     home.settle()
     peak, status = home.memory("VmHWM"), home.client.status
     keys = [letter.key for letter in load.letters if letter.key] or probes
@@ -131,6 +132,7 @@ def _loaded(scenario: Scenario, home: Home, life: Life, count: int) -> dict[str,
         "calm_ms": {"p50": quantile(normal, 0.5), "p99": quantile(normal, 0.99)},
         "told_ms": {"of": "all" if load.letters else "probes", "p50": quantile(took, 0.5), "p99": quantile(took, 0.99)},
         "recovery_seconds": round(recovery, 2),
+        "processor_seconds": round(used, 2),
     }
 
 
@@ -170,11 +172,17 @@ def overload(names: list[str], scale: float, console: Console, file: Path | None
 
 def table(found: dict[str, Any]) -> Table:
     """Return the report as a table."""
-    out = Table("scenario", "sent", "stored", "set aside, shed", "peak MB", "p50 ms", "p99 ms", "recovery s")
+    out = Table("scenario", "sent", "stored", "set aside, shed", "peak MB", "p50 ms", "p99 ms", "recovery s", "CPU s")
     for row in found["scenarios"]:
         shed = ", ".join(f"{what} {n}" for what, n in {**row["set_aside"], **row["shed"]}.items())
         told = row["told_ms"]
-        figures = (row["peak_above_idle_mb"], told["p50"], told["p99"], row["recovery_seconds"])
+        figures = (
+            row["peak_above_idle_mb"],
+            told["p50"],
+            told["p99"],
+            row["recovery_seconds"],
+            row["processor_seconds"],
+        )
         out.add_row(row["scenario"], str(row["sent"]), str(row["stored"]), shed, *map(str, figures))
     return out
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 ALERT, USUAL, PASSING = "alert", "usual", "passing"  # ranks, in the order they are sent
 RANKS = (ALERT, USUAL, PASSING)
+# How many may be under way for one of a rank to be sent, too. In a flood the broker's acknowledgements stand behind all
+# that it sends us, so some of the places are kept for an alert that must not wait for them.
+UNDER_WAY = {ALERT: 20, USUAL: 16, PASSING: 12}
 CAPACITY = 4000  # messages of one rank that wait
 PASSING_CAPACITY = 1000  # of what is passing
 LARGEST = 8 * 1024 * 1024  # bytes of payloads of one rank
@@ -52,10 +55,10 @@ class Outbox:
         self._bytes[rank] += size
         return True
 
-    def take(self) -> Letter | None:
-        """Return the letter to be sent next, None where nothing waits."""
+    def take(self, under_way: int = 0) -> Letter | None:
+        """Return the letter to be sent next, None where nothing waits, or too many are under way for what does."""
         for rank, lane in self._lanes.items():
-            if lane:
+            if lane and under_way < UNDER_WAY[rank]:
                 _, letter = lane.popitem(last=False)
                 self._bytes[rank] -= len(letter.payload)
                 return letter
