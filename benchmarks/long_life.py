@@ -189,16 +189,21 @@ def growth(samples: list[dict[str, float]]) -> dict[str, Any]:
     return grown
 
 
-def live(count: int, adaptations: int, folder: Path, seed: int = 0, *, shown: bool = True) -> dict[str, Any]:
-    """Live so many events with so many adaptations between them; return the report, also where Ctrl-C ends it."""
+def live(
+    count: int, adaptations: int, folder: Path, seed: int = 0, *, first: int = FIRST, out: Path | None = None
+) -> dict[str, Any]:
+    """Live so many events with so many adaptations between them; return the report, also where Ctrl-C ends it.
+
+    `first`: events before the first model is learned. `out`: where the report is written as it goes.
+    """
     with _agent(folder, seed) as life:
         steps = max(1, adaptations)
-        chunk = (count - FIRST) // steps
+        chunk = (count - first) // steps
         columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, disable=not shown) as progress:
+        with Progress(*columns, disable=out is None) as progress:
             task = progress.add_task("", total=count)
             try:
-                life.send(min(FIRST, count))
+                life.send(first)
                 life.ask(Request("learn"))
                 for number in range(steps):
                     scene = SCENES[number % len(SCENES)]
@@ -207,8 +212,9 @@ def live(count: int, adaptations: int, folder: Path, seed: int = 0, *, shown: bo
                     life.ask(Request("adapt", Scene.parse(f"{scene}+new-device:plug{number % ROOMS}")))
                     life.sample()
                     progress.update(task, completed=life.samples[-1]["events"])
-                    if number % 10 == 0:
+                    if out and number % 10 == 0:
                         print(json.dumps(life.samples[-1]), flush=True)
+                        out.write_text(json.dumps(life.report(), indent=1) + "\n", encoding="utf-8")
             except KeyboardInterrupt:
                 print("ended early: the report so far")
         return life.report()
@@ -276,16 +282,15 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--adaptations", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/long_life.json", help="where the report goes")
     parser.add_argument("--play", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.play:
         play(asked.play, asked.seed)
         return
     with tempfile.TemporaryDirectory() as name:
-        report = live(asked.events, asked.adaptations, Path(name), asked.seed)
-    if asked.json:
-        asked.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        report = live(asked.events, asked.adaptations, Path(name), asked.seed, out=asked.json)
+    asked.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in report.items() if key != "samples"}, indent=1))
 
 
