@@ -28,8 +28,8 @@ _FIELDS = {
 _BESIDE = {"mute": ("device",), "feedback": ("alert",)}  # of a kind of request, beside the field that WHATS names
 
 
-def description() -> dict[str, Any]:
-    """Return the document."""
+def description(*, strange: bool) -> dict[str, Any]:
+    """Return the document; `strange`: with headers that no browser of ours sends, by which most get no further."""
     paths: dict[str, Any] = {}
     for page in PAGES:
         path = page.path.replace(":int", "")
@@ -48,6 +48,9 @@ def description() -> dict[str, Any]:
     }
     paths["/logout"] = {"post": _operation([], (303, 400, 401, 403, 429), [])}
     paths["/static/{file}"] = {"get": _operation([_parameter("path", "file")], (200, 304, 401, 403, 404, 405, 429))}
+    for path in paths.values() if strange else ():
+        for operation in path.values():
+            operation["parameters"] += [_parameter("header", name) for name in _SENT]
     return {"openapi": "3.1.0", "info": {"title": "the page", "version": "1"}, "paths": paths}
 
 
@@ -69,8 +72,7 @@ def _operation(
         }
         for code in codes
     }
-    sent = [_parameter("header", name) for name in _SENT]
-    found: dict[str, Any] = {"parameters": [*parameters, *sent], "responses": answers}
+    found: dict[str, Any] = {"parameters": list(parameters), "responses": answers}
     if form is not None:
         fields = {name: _FIELDS[name] for name in (*form, "mark", "back")}
         schema = {"type": "object", "properties": fields, "required": ["mark"]}

@@ -28,8 +28,8 @@ class Target:
 
 
 TARGETS = {
-    "bridges": Target("messages", longest=2048),
-    "devices": Target("messages", longest=1024),
+    "bridges": Target("messages", longest=1024),
+    "devices": Target("messages", longest=512),
     "requests": Target("messages", longest=512),
     "settings": Target("settings", beside=("tomllib",)),
     "documents": Target("documents", longest=2048),
