@@ -74,7 +74,7 @@ def _times(act: Callable[[int], object], count: int) -> dict[str, float]:
 
 
 def _score_onnxruntime(_: int) -> dict[str, float]:
-    flat = np.load(shipped("detector") / "initial.npy")
+    flat = np.load(shipped("detector") / "initial.npy", allow_pickle=False)
     scorer = Scorer(shipped("detector"), flat, VOCABULARY)
     sequences = _sequences(100)
     rows = [tokens([sequence], VOCABULARY) for sequence in sequences]
@@ -111,7 +111,7 @@ def _batches() -> list[worker.Batch]:
 
 def _train_onnxruntime(threads: int) -> dict[str, float]:
     model = shipped("detector")
-    training = worker.Training(model / "train_step.onnx", np.load(model / "initial.npy"), threads)
+    training = worker.Training(model / "train_step.onnx", np.load(model / "initial.npy", allow_pickle=False), threads)
     drawn = _batches()
     times = _times(lambda number: training.step(drawn[number]), STEPS)
     return {**times, "peak_rss_mb": worker.peak_rss_mb()}

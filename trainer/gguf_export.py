@@ -136,7 +136,7 @@ def verify(network: Network, tokenizer: Tokenizer, path: Path, texts: list[str])
         if ids[number] != expected:
             raise ValueError(f"llama.cpp cuts {text[:60]!r} otherwise")
         saved = Path(f"{scratch}-{number}.npy")
-        theirs = np.load(saved)
+        theirs = np.load(saved, allow_pickle=False)
         saved.unlink()
         ours = logits(network, expected)
         same += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
