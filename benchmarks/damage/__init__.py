@@ -1,0 +1,1 @@
+"""Damages done to a home's files, and what became of each."""
