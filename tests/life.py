@@ -200,7 +200,7 @@ class Life:
         """Run a command on this home."""
         self.do(*words, "--settings", self.settings, code=code)
 
-    def wait(self, condition, seconds: float = 120.0) -> None:
+    def wait(self, condition, seconds: float = 300.0) -> None:
         """Hear what is published until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -376,7 +376,6 @@ def at_rest(life: Life) -> None:
 def main(folder: Path) -> None:
     """Live, and keep the evidence."""
     os.umask(0)  # the most careless there is
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     asked: list[str] = []
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2\n")
     subprocess.run(["mount", "--bind", str(folder / "resolv.conf"), "/etc/resolv.conf"], check=True)

@@ -4,14 +4,17 @@
 brings loopback up and becomes the command. `traced` has strace write down every address and every program it meets.
 """
 
+import contextlib
 import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
 _ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\).*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"')
 _PATH = re.compile(r" connect\(.*sun_path=\"([^\"]+)\"")
 _SOCKET = re.compile(r" socket\((\w+)")
@@ -27,8 +30,21 @@ def sealed(*command: object) -> list[str]:
 
 def traced(trace: Path, *command: object) -> list[str]:
     """Return the command under strace, its children too; only calls about the network and programs are stopped."""
-    how = ["strace", "-f", "-qq", "-v", "-s", "4096", "--seccomp-bpf", "-e", f"trace={_NETWORK}", "-e", "signal=none"]
-    return [*how, "-o", str(trace), *map(str, command)]
+    how = ["strace", "-f", "--seccomp-bpf", "-qq", "-v", "-s", "4096", "-e", "signal=none"]
+    return [*how, "-e", f"trace={_NETWORK}", "-o", str(trace), *map(str, command)]
+
+
+def run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; however this ends, nothing of it runs on: what strace watched would outlive strace."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @functools.cache
@@ -36,7 +52,7 @@ def missing() -> str:
     """Return why this computer cannot seclude anything, "" where it can."""
     if absent := [name for name in ("unshare", "strace") if shutil.which(name) is None]:
         return f"{' AND '.join(absent).upper()} MISSING: that nothing leaves the house is NOT tested"
-    done = subprocess.run(sealed("strace", "-qq", "-o", os.devnull, "true"), capture_output=True, text=True, timeout=30)
+    done = run(sealed(*traced(Path(os.devnull), "true")), 30)
     return "" if done.returncode == 0 else f"NO NAMESPACES HERE ({done.stderr.strip()[-80:]}): privacy is NOT tested"
 
 

@@ -1,6 +1,7 @@
 """The demo, whole: the README's own command on the shipped home, and a recorded home where it is at hand."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from edge.core.sequences import split, step_of
 from edge.demo.recorded import START, open_home, timeline
 from edge.slots import shipped
-from tests import homes
+from tests import homes, seclusion
 from tests.test_cli import sceneshift
 
 SHARED = Path(__file__).parent.parent.parent / "shared/data"
@@ -33,14 +34,32 @@ def test_the_shipped_home_is_whole():
     assert home.home.latitude is not None
 
 
-def test_the_demo_on_the_shipped_home(tmp_path, shipped_llm):
-    rates = {"before": 0.0, "after": 0.0}
-    for seed in range(3):  # one seed alone may be lucky
-        report = tmp_path / f"{seed}.json"
-        done = sceneshift("demo", "--seed", seed, "--report", report, timeout=300)
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory, shipped_llm):
+    """Run the demo by three seeds, for one alone may be lucky; the first where nothing leads out, if that can be."""
+    folder = tmp_path_factory.mktemp("demos")
+    for seed in range(3):
+        command = [sys.executable, "-m", "edge", "demo", "--seed", seed, "--report", folder / f"{seed}.json"]
+        if seed == 0 and not seclusion.missing():
+            command = seclusion.sealed(*seclusion.traced(folder / "trace", *command))
+        done = seclusion.run(list(map(str, command)), 600)
         assert done.returncode == 0, done.stderr
         assert "behaviors published" in done.stdout
-        found = json.loads(report.read_text())
+    return folder
+
+
+def test_the_demo_reaches_no_other_computer(demos):
+    if seclusion.missing():
+        pytest.skip(seclusion.missing())
+    assert {host for host, _ in seclusion.addresses(demos / "trace")} <= {"127.0.0.1", "0.0.0.0"}
+    assert seclusion.families(demos / "trace") <= {"AF_INET", "AF_UNIX", "AF_NETLINK"}
+    assert len(seclusion.programs(demos / "trace")) >= 4, "its broker and the children of the slow loop are among them"
+
+
+def test_the_demo_on_the_shipped_home(demos):
+    rates = {"before": 0.0, "after": 0.0}
+    for seed in range(3):
+        found = json.loads((demos / f"{seed}.json").read_text())
         assert found["events_published"] == found["events_stored"]
         assert found["gate"]["accepted"]
         assert found["swap"]["scoring_gap_ms"] < 100

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,10 +81,7 @@ def needs_seclusion():
 def test_what_calls_home_is_seen_and_does_not_get_there(tmp_path):
     needs_seclusion()
     code = "import socket; socket.create_connection(('192.0.2.1', 443), 5)"
-    done = subprocess.run(
-        seclusion.sealed(*seclusion.traced(tmp_path / "t", sys.executable, "-c", code)),
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = seclusion.run(seclusion.sealed(*seclusion.traced(tmp_path / "t", sys.executable, "-c", code)), 60)
     assert "Network is unreachable" in done.stderr
     assert seclusion.addresses(tmp_path / "t") == {("192.0.2.1", 443)}
     assert seclusion.families(tmp_path / "t") == {"AF_INET"}
@@ -93,15 +91,12 @@ def test_what_calls_home_is_seen_and_does_not_get_there(tmp_path):
 def life(tmp_path_factory):
     """Have a home live once where nothing leads out (tests/life.py); return the folder of what it left behind."""
     needs_seclusion()
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("MOSQUITTO IS MISSING: apt-get install mosquitto; that nothing leaves the house is NOT tested")
     pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install '.[llm]'")
     folder = tmp_path_factory.mktemp("life")
-    command = seclusion.sealed(sys.executable, ROOT / "tests/life.py", folder)
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as living:
-        try:
-            _, told = living.communicate(timeout=540)
-        finally:
-            living.terminate()
-    assert living.returncode == 0, told[-4000:]
+    done = seclusion.run(seclusion.sealed(sys.executable, ROOT / "tests/life.py", folder), 900)
+    assert done.returncode == 0, done.stderr[-4000:]
     return folder
 
 
