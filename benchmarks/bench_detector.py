@@ -111,7 +111,9 @@ def _batches() -> list[worker.Batch]:
 
 def _train_onnxruntime(threads: int) -> dict[str, float]:
     model = shipped("detector")
-    training = worker.Training(model / "train_step.onnx", np.load(model / "initial.npy", allow_pickle=False), threads)
+    training = worker.Training(
+        (model / "train_step.onnx").read_bytes(), np.load(model / "initial.npy", allow_pickle=False), threads
+    )
     drawn = _batches()
     times = _times(lambda number: training.step(drawn[number]), STEPS)
     return {**times, "peak_rss_mb": worker.peak_rss_mb()}
