@@ -1,5 +1,6 @@
 """Attacks on the way to the broker: who it is, who we are, and what is spoken on the wire."""
 
+import re
 import socket
 import ssl
 import threading
@@ -214,3 +215,15 @@ def test_speaking_an_older_mqtt_never_leaves_tls(tmp_path: Path, authority: Auth
         until(lambda: {4, 5} <= set(versions), 20)
     listening.close()
     assert set(firsts) <= {b"\x16", b""}  # a TLS handshake, each time
+
+
+@pytest.mark.parametrize("name", ["THREATS.md", "SECURITY.md"])
+def test_what_is_said_to_be_proved_has_its_test(name: str) -> None:
+    root = Path(__file__).parent.parent
+    text = (root / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:tests|firmware_configs|benchmarks|deploy)/[\w./-]*\w", text))
+    assert not [each for each in named if not (root / each).exists()]
+    if name == "THREATS.md":
+        rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")][2:]
+        assert len(rows) > 8
+        assert all(re.search(r"tests/test_\w+\.py", row[-1]) for row in rows)
