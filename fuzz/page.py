@@ -35,7 +35,7 @@ from fuzz.engine import Wanted
 from fuzz.pool import CASES
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance]
-EXAMPLES = 20  # of one operation in a row
+EXAMPLES = 5  # of one operation in a row: each of them has its turn in a minute
 START = 60.0  # seconds until the page answers
 ANSWER = 30.0  # seconds for an answer, on a busy machine
 TOKEN = "planted-token-of-the-page"
@@ -78,27 +78,26 @@ class Visitor:
 def browse(wanted: Wanted) -> int:
     """Ask every route, known and as a stranger, until time or cases are over; return 1 where a check failed."""
     logging.disable(logging.WARNING)
-    cases, rounds = 0, 0
+    rounds = 0
     with _agent() as (url, log):
         operations = [*_operations(strange=False), *_operations(strange=True)]
+        known, stranger = Visitor(url), Visitor(url)
+        known.enter()  # once: who guesses tokens, as a case may, has to wait
         began = time.monotonic()
-        while (not wanted.runs or cases < wanted.runs) and (
+        while (not wanted.runs or known.cases + stranger.cases < wanted.runs) and (
             not wanted.seconds or time.monotonic() - began < wanted.seconds
         ):
             operation, turn = operations[rounds % len(operations)], rounds // len(operations)
             rounds += 1
-            visitor = Visitor(url)
-            if turn % 3 < 2:
-                visitor.enter()
+            visitor = known if turn % 3 < 2 else stranger
             mode = GenerationMode.NEGATIVE if turn % 2 else GenerationMode.POSITIVE
             try:
                 _asked(operation, mode, visitor, wanted.seed + rounds)
             except BaseException:
                 print(log.read_text(errors="replace")[-6000:])
-                print(f"{CASES} {cases + visitor.cases}", flush=True)
+                print(f"{CASES} {known.cases + stranger.cases}", flush=True)
                 raise
-            cases += visitor.cases
-    print(f"{CASES} {cases}")  # as the other targets tell it
+    print(f"{CASES} {known.cases + stranger.cases}")  # as the other targets tell it
     return 0
 
 
