@@ -288,6 +288,24 @@ def test_a_model_that_would_lie_elsewhere_is_refused_though_it_is_signed(value, 
         hub.refuses(signed(tmp_path / "evil", keys, manifest, []), "not a manifest")
 
 
+@pytest.mark.parametrize("name", ["SCORE.ONNX", "Manifest.json"])
+def test_two_names_for_one_file_are_refused_though_they_are_signed(name, tmp_path, keys, alone, hub):
+    manifest = manifest_of(alone)
+    manifest["models"][0]["files"][name] = {"sha256": hashlib.sha256(b"x").hexdigest(), "size": 1}
+    hub.refuses(signed(tmp_path / "evil", keys, manifest, []), "case alone")
+
+
+def test_a_manifest_of_any_size_is_read_as_far_as_one_may_be(tmp_path, keys, alone, hub):
+    """What nobody has vouched for yet is bounded."""
+    manifest = manifest_of(alone)
+    for content in (b" " * layout.MOST_MANIFEST + json.dumps(manifest).encode(), b"[" * 2**20):
+        out = tmp_path / "huge"
+        out.write_bytes(layout.header("manifest.json", len(content)) + content + layout.padding(len(content)))
+        hub.refuses(out, "no bundle")
+    manifest["sceneshift"] = "[" * 9000
+    hub.refuses(signed(tmp_path / "deep", keys, manifest, []), "not a manifest")
+
+
 def test_links_holes_and_compressed_archives_are_no_bundles(tmp_path, alone, hub):
     with tarfile.open(alone) as archive:
         entries = [(member, archive.extractfile(member).read()) for member in archive.getmembers()]

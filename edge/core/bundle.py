@@ -48,6 +48,8 @@ class Packed(Document):
     def _describes_itself(self) -> Self:
         if MANIFEST not in self.files:
             raise ValueError(f"{self.name} without its {MANIFEST}")
+        if len({name.lower() for name in self.files}) < len(self.files):
+            raise ValueError("two files that differ in their letters' case alone, which some disks take for one")
         return self
 
     @property
