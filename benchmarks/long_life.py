@@ -240,13 +240,12 @@ def _agent(folder: Path, seed: int) -> Iterator[Life]:
         loop = threading.Thread(target=agent.run, args=(stop,))
         loop.start()
         command = [sys.executable, "-m", "benchmarks.long_life", "--play", url, "--seed", str(seed)]
-        home = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        piped = subprocess.PIPE
         try:
-            assert agent.session.wait(30)
-            yield Life(agent, home, folder)
+            with subprocess.Popen(command, stdin=piped, stdout=piped, text=True, cwd=ROOT) as home:
+                assert agent.session.wait(30)
+                yield Life(agent, home, folder)  # the home ends with its stdin
         finally:
-            home.kill()
-            home.wait()
             stop.set()
             loop.join()
 
