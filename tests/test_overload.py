@@ -35,6 +35,8 @@ from edge.work import MOST_WAITING, Work
 from tests import homes
 from tests.hearing import bodies, message, watching
 from tests.running import Running, settings_for
+from trainer.homes import timeline
+from trainer.homes.timeline import Wanted
 
 NOW = homes.MONDAY
 
@@ -195,6 +197,13 @@ def test_what_acts_seldom_never_flickers(gaps):
         time += gap
         assert not flicker.leaves_aside(Behavior(time, "lamp", "state ON"))
     assert not flicker.take_begun()
+
+
+def test_a_lively_home_uses_a_small_share_of_what_its_devices_may():
+    flicker = Flicker()
+    for behavior in timeline.behaviors(Wanted(1, 20)):
+        assert not flicker.leaves_aside(behavior)
+        assert flicker._devices[behavior.device].bucket.left > 0.9 * BURST
 
 
 def test_a_flickering_device_is_told_once_left_aside_and_looked_at_again_once_it_is_calm():
