@@ -4,7 +4,8 @@ Score and learn are two verbs: what was unusual is no training data. Left at tha
 out for ever. So what was told on DAYS days at a like time, with nobody saying that it was wrong, is a habit and goes
 to the gate with the rest. What poisoning could do is bounded: somebody who acts in the home on three days, each time
 told to the household, teaches one control within an hour of one time of day, at most HABITS of those at once, never
-one of the GUARDED classes, and only while injected anomalies are told apart as well as before. One "wrong" undoes it.
+one of the GUARDED classes, and only while as much is found of injected anomalies as before (edge/core/gate.py). One
+"wrong" undoes it.
 """
 
 from collections import defaultdict
