@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench torture fuzz interop mosquitto chromium clean
+.PHONY: demo test bench torture fuzz interop mosquitto faketime chromium clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sceneshift demo
 
-test: $(VENV)/.test mosquitto chromium
+test: $(VENV)/.test mosquitto faketime chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -52,6 +52,16 @@ mosquitto:
 		sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto; \
 	else \
 		echo "*** mosquitto is missing and cannot be installed by you: the tests on a real broker are SKIPPED ***"; \
+	fi
+
+faketime:
+	@if command -v faketime >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq faketime; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq faketime; \
+	else \
+		echo "*** faketime is missing and cannot be installed by you: the test of a kernel's clock that jumps is SKIPPED ***"; \
 	fi
 
 chromium:
