@@ -43,8 +43,8 @@ class Decision:
 def bound(incumbent: Metrics, least: float, days: float) -> float:
     """Return the recall that what comes after an incumbent is compared with.
 
-    `least`: such a bound when it was learned, `days` ago by a clock that may have been set back. Where it tells too much
-    by now, the home has changed, and its bound is of another home.
+    `least`: such a bound when it was learned, `days` ago by a clock that may have been set back. Where it tells too
+    much by now, the home has changed, and its bound is of another home.
     """
     kept = least - SINKING * max(days, 0.0) if incumbent.false_positive_rate <= WITHIN else 0.0
     return max(incumbent.recall_within, kept)
