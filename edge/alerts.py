@@ -5,7 +5,7 @@ behaviors is over, however soon the mute ends: what was going on is not told hal
 """
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -26,7 +26,8 @@ from edge.core.sequences import CARRIED, Window, step_of
 from edge.core.verdicts import FEEDBACK, SENT, TOLD, UNUSUAL, Alert, Verdict
 
 MUTES = "mutes"  # the fact that keeps them
-FLICKERED = 6 * 3600.0  # seconds between two alerts that something flickers; they are not charged to the budget
+FLICKERED = 6 * 3600.0  # seconds between two alerts that a device flickers; they are not charged to the budget
+MOST_FLICKERED = 3  # of all devices in that time: more at once is a bridge's fault, and said by then
 BLAMED = 0.5  # the own score under which a behavior is never a sequence's oddest: ten of it do not reach the limit
 BEGUN = (*TOLD, SHADOW)  # states of what has made a sequence one that alarmed
 
@@ -89,7 +90,7 @@ class Alerts:
         self.shadow_mode = ""
         self.newest = 0  # the number of the alert that was told last
         self.kept_quiet: Counter[str] = Counter()  # unusual or excluded behaviors nobody was told of, by reason
-        self._flickered = float("-inf")  # when it was told last that something flickers
+        self._flickered: deque[tuple[float, str]] = deque(maxlen=MOST_FLICKERED)  # told: when, of which device
         self._run = float("-inf")  # when the run of behaviors began
         self._muted: set[str] = set()  # devices a mute met in it
         self._noted: set[tuple[str, str]] = set()  # (device, reason) kept once in a sequence
@@ -199,7 +200,7 @@ class Alerts:
             self._store.note_alert(alert)
             return
         number = self.newest = self._store.add_alert(alert)
-        self._flickered = behavior.time
+        self._flickered.append((behavior.time, behavior.device))
         told = {"device": behavior.device, "control": behavior.control, "score": round(begun.score, 3)}
         told |= {"threshold": UNUSUAL, "unusual": True, "quiet": "", "next": [], "model": model.slot}
         what = {"alert": number, "sentence": sentence, "t": behavior.time, "explanation": why.as_json()}
@@ -207,7 +208,8 @@ class Alerts:
 
     def _flicker_reason(self, behavior: Behavior, heard: float) -> str:
         muted = MUTED if self.quiet.muted(self.device(behavior.device), heard) else ""
-        early = COOLDOWN if abs(behavior.time - self._flickered) < FLICKERED else ""
+        lately = [device for time, device in self._flickered if abs(behavior.time - time) < FLICKERED]
+        early = COOLDOWN if behavior.device in lately or len(lately) >= MOST_FLICKERED else ""
         return self.quiet.silent or muted or (SHADOW if self.shadow_mode else early)
 
     def take_up(self, alerts: Iterable[Alert], now: float) -> set[int]:
@@ -218,7 +220,7 @@ class Alerts:
             if alert.state in TOLD:
                 self.newest = max(self.newest, alert.id)
             if alert.state in TOLD and alert.explanation is not None and alert.explanation.odd == FLICKER:
-                self._flickered = alert.time
+                self._flickered.append((alert.time, alert.explanation.device))
             elif alert.state in TOLD and alert.explanation is not None:
                 self.quiet.charge(alert.explanation.device, alert.time)
             if alert.state in BEGUN and alert.behavior is not None:
