@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench torture fuzz interop mosquitto faketime chromium clean
+.PHONY: demo test bench torture fuzz interop mosquitto tools clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sceneshift demo
 
-test: $(VENV)/.test mosquitto faketime chromium
+test: $(VENV)/.test tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,35 +44,25 @@ $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install --quiet --editable ".[llm,demo,web,history,trainer,cluster,dev]"
 	@touch $@
 
+# What tests use that pip does not have: $(call have,COMMANDS any of which will do,DEBIAN PACKAGE,WHAT IS SKIPPED WITHOUT)
+define have
+	@for each in $(1); do command -v $$each >/dev/null || test -x /usr/sbin/$$each && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq $(2); \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -y -qq $(2); \
+	else \
+		echo "*** $(2) is missing and cannot be installed by you: $(3) are SKIPPED ***"; \
+	fi
+endef
+
 mosquitto:
-	@if command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq mosquitto; \
-	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-		sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto; \
-	else \
-		echo "*** mosquitto is missing and cannot be installed by you: the tests on a real broker are SKIPPED ***"; \
-	fi
+	$(call have,mosquitto,mosquitto,the tests on a real broker)
 
-faketime:
-	@if command -v faketime >/dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq faketime; \
-	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-		sudo apt-get update -qq && sudo apt-get install -y -qq faketime; \
-	else \
-		echo "*** faketime is missing and cannot be installed by you: the test of a kernel's clock that jumps is SKIPPED ***"; \
-	fi
-
-chromium:
-	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq chromium; \
-	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-		sudo apt-get update -qq && sudo apt-get install -y -qq chromium; \
-	else \
-		echo "*** chromium is missing and cannot be installed by you: the tests of the page in a browser are SKIPPED ***"; \
-	fi
+tools: mosquitto
+	$(call have,chromium chromium-browser google-chrome,chromium,the tests of the page in a browser)
+	$(call have,faketime,faketime,the tests of a kernel's clock that jumps)
+	$(call have,strace,strace,the tests of what leaves the house)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
