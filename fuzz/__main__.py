@@ -27,7 +27,7 @@ def main() -> int:
 
         return browse(wanted)
     if asked.shrink:
-        inputs = [*seeds(asked.target), *(path for path in asked.shrink.rglob("*") if path.is_file())]
+        inputs = [*seeds(asked.target), *(path.read_bytes() for path in asked.shrink.rglob("*") if path.is_file())]
         print(f"{shrink(asked.target, inputs)} inputs")
         return 0
     if asked.files:

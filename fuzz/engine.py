@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuzz.limits import RESIDENT, watched
-from fuzz.targets import CORPUS, TARGETS, seeds, tokens
+from fuzz.targets import TARGETS, seeds, tokens
 
 # Tables of words, and what only writes: many branches that say nothing about an input, half of all the time.
 UNWATCHED = ("edge.core.devices", "edge.core.grammar")
@@ -32,9 +32,11 @@ def fuzz(name: str, wanted: Wanted) -> None:
     with atheris.instrument_imports(include=["edge", *target.beside], exclude=list(UNWATCHED)):
         case = watched(target.case(name))
     folder = wanted.keep or Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
-    found, failing = folder / "found", folder / "failing"
-    for each in (found, failing):
+    found, failing, given = (folder / each for each in ("found", "failing", "given"))
+    for each in (found, failing, given):
         each.mkdir(parents=True, exist_ok=True)
+    for place, seed in enumerate(seeds(name)):
+        (given / str(place)).write_bytes(seed)
     words = tokens(name)
     atheris.Setup(
         [
@@ -50,7 +52,7 @@ def fuzz(name: str, wanted: Wanted) -> None:
             "-reload=0",
             *([f"-dict={words}"] if words else []),
             str(found),
-            *([str(CORPUS / name)] if seeds(name) else []),
+            str(given),
         ],
         case,
     )

@@ -1,34 +1,30 @@
 """A corpus kept small: of many inputs the few, and of these the short, that take every branch all of them take."""
 
-import hashlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
-from fuzz.targets import CORPUS, TARGETS, Case
+from fuzz.targets import TARGETS, Case, keep
 
 MOST = 24_000  # bytes of one target's corpus: those that take most stay
 _WATCHED = (f"{Path(__file__).parent.parent / 'edge'}/",)
 Arc = tuple[str, int, int]  # a file, and two lines run one after the other
 
 
-def shrink(name: str, paths: Iterable[Path]) -> int:
+def shrink(name: str, inputs: Iterable[bytes]) -> int:
     """Make the corpus of a target anew from inputs that do not fail; return how many it has."""
     target = TARGETS[name]
     case, beside = target.case(name), tuple(sys.modules[each].__file__ or "" for each in target.beside)
     taken: list[tuple[bytes, set[Arc]]] = []
-    for data in sorted({path.read_bytes() for path in paths}, key=lambda each: (len(each), each)):
+    for data in sorted(set(inputs), key=lambda each: (len(each), each)):
         arcs = _taken(case, data, beside)
         if arcs and len(data) <= target.longest:
             taken.append((data, arcs))
-    kept, folder = _fewest(taken), CORPUS / name
+    kept = _fewest(taken)
     if not kept:
         raise ValueError(f"no input of {name} takes a branch here, as where the parser is in a child: choose by hand")
-    for old in folder.glob("*"):
-        old.unlink()
-    for data in kept:
-        (folder / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
+    keep(name, kept)
     return len(kept)
 
 

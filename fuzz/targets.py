@@ -3,7 +3,7 @@
 A case is a function of bytes that returns where all is well, an error of the contract included, and raises otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -43,9 +43,17 @@ TARGETS = {
 NAMES = (*TARGETS, PAGE)
 
 
-def seeds(name: str) -> list[Path]:
-    """Return a target's inputs of the repository, in their order."""
-    return sorted((CORPUS / name).glob("*"))
+def seeds(name: str) -> list[bytes]:
+    """Return a target's inputs of the repository, in their order: a line each, escaped as in Python."""
+    path = CORPUS / f"{name}.txt"
+    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    return [line.encode("ascii").decode("unicode_escape").encode("latin-1") for line in lines]
+
+
+def keep(name: str, inputs: Iterable[bytes]) -> None:
+    """Make these the target's inputs of the repository."""
+    lines = (each.decode("latin-1").encode("unicode_escape").decode("ascii") for each in inputs)
+    (CORPUS / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 
 
 def tokens(name: str) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz import drawing, pool
+from fuzz import drawing, pool, targets
 from fuzz.engine import Wanted
 from fuzz.targets import CORPUS, NAMES, PAGE, TARGETS, seeds
 
@@ -71,9 +71,16 @@ def test_a_child_that_does_not_even_begin_is_a_failure(tmp_path):
 
 
 def test_a_corpus_is_small_and_every_target_has_one():
-    assert {path.name.removesuffix(".dict") for path in CORPUS.iterdir()} == set(TARGETS)
+    assert {path.stem for path in CORPUS.iterdir()} == set(TARGETS)
     assert all(seeds(name) for name in TARGETS)
-    assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 300_000
+    assert sum(path.stat().st_size for path in CORPUS.iterdir()) < 300_000
+
+
+def test_a_corpus_is_read_as_it_was_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets, "CORPUS", tmp_path)
+    inputs = [b"", b"\n", bytes(range(256)), "é\u2028\\n".encode()]
+    targets.keep("any", inputs)
+    assert seeds("any") == inputs
 
 
 @pytest.mark.parametrize(

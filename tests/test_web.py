@@ -293,6 +293,7 @@ def test_a_form_that_is_not_ours_is_refused(shown):
         ({"mark": other}, {}),
         ({"mark": key}, {"Origin": "http://evil.example"}),
         ({"mark": key}, {"Origin": "null"}),
+        ({"mark": key}, {"Origin": "http://["}),
         ({"mark": key}, {"Sec-Fetch-Site": "cross-site"}),
         ({"mark": key}, {"Sec-Fetch-Site": "same-site"}),
         ({"mark": key}, {"Sec-Fetch-Site": "none", "Origin": str(client.base_url).rstrip("/")}),
