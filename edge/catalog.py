@@ -9,7 +9,8 @@ What was installed is used until something newer ships; an older one, chosen on 
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from edge.core.manifest import Described
 from edge.slots import shipped
 
 POINTER = "current.json"
+UNFINISHED = ".unfinished-"  # what begins so is cleared away by the next installation
 
 
 class Choice(BaseModel):
@@ -83,6 +85,25 @@ class Models:
             return {}
         except (OSError, ValidationError) as error:
             raise ArtifactError(f"{path} cannot be read: install a bundle, or delete it to use what ships") from error
+
+    def prune(self, learned_on: Collection[tuple[str, int]]) -> list[Path]:
+        """Delete installed models but those used, those slots were `learned_on`, and the newest other of each name.
+
+        For before anything runs on them. Ended anywhere, what is left of one is no model's folder. Raises ArtifactError
+        where nobody knows what is used.
+        """
+        self.choices()
+        gone = []
+        for folder in sorted(self.installed.glob("*/")):
+            versions = sorted(int(path.name) for path in folder.glob("*/") if path.name.isdigit())
+            others = [version for version in versions if version != self.in_use(folder.name)]
+            for version in others[:-1]:
+                if (folder.name, version) not in learned_on:
+                    away = self.installed / f"{UNFINISHED}{folder.name}-{version}"
+                    (folder / str(version)).rename(away)
+                    shutil.rmtree(away)
+                    gone.append(folder / str(version))
+        return gone
 
     def choosing(self, versions: Mapping[str, int]) -> str:
         """Return the pointer's text with these versions chosen too; one that is corrupt is forgotten."""

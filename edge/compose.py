@@ -52,6 +52,18 @@ def slow_loop(settings: Settings, slots: Slots, cancel: threading.Event, plan: P
     return SlowLoop(slots, training, _base(directory, settings.model.threads), wanted, earlier)
 
 
+def forget_models(settings: Settings, slots: Slots) -> None:
+    """Delete installed models that nothing needs any more; called before anything runs on one.
+
+    Where a slot cannot be read, nobody knows what it was learned on: all stay. Raises ArtifactError.
+    """
+    learned_on = {(manifest.model, manifest.model_version) for manifest, _ in map(slots.load, slots.names())}
+    try:
+        Models.beside(settings.data.directory).prune(learned_on)
+    except OSError as error:
+        raise ArtifactError(f"installed models cannot be deleted: {error}") from error
+
+
 def _base(directory: Path, threads: int) -> Base:
     """Return a verified model to learn on, or whose slots are opened; raises ArtifactError."""
     manifest = verify_model(directory)

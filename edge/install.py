@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import edge
 from edge.archive import Archive, opened
-from edge.catalog import POINTER, Models, digest, whole
+from edge.catalog import POINTER, UNFINISHED, Models, digest, whole
 from edge.core.bundle import MANIFEST, BundleManifest, Packed
 from edge.core.errors import ArtifactError
 from edge.durable import settle, why, write
@@ -24,7 +24,6 @@ from edge.trust import Keys
 from edge.tryout import try_out
 
 ROOM = 64 * 2**20  # bytes left free on the disk: the record must go on
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def _room(size: int, folder: Path) -> None:
 def _written(archive: Archive, wanted: list[Packed], installed: Path) -> Iterator[list[tuple[Packed, Path]]]:
     """Write models beside their places, and try each; whatever happens, what was not renamed is gone after it."""
     installed.mkdir(parents=True, exist_ok=True)
-    with _alone(installed), TemporaryDirectory("", _UNFINISHED, installed, ignore_cleanup_errors=True) as name:
+    with _alone(installed), TemporaryDirectory("", UNFINISHED, installed, ignore_cleanup_errors=True) as name:
         found = []
         for model in wanted:
             folder = Path(name) / model.name
@@ -124,7 +123,7 @@ def _alone(installed: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel gives it up with the process
         except BlockingIOError as error:
             raise ArtifactError("another installation is under way: wait until it has ended") from error
-        for left in installed.glob(f"{_UNFINISHED}*"):
+        for left in installed.glob(f"{UNFINISHED}*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield
     finally:
@@ -143,7 +142,7 @@ def _settle(folder: Path, place: Path) -> None:
 
 def _choose(models: Models, versions: dict[str, int]) -> None:
     """Replace the pointer: the one step from the models before to those of the bundle."""
-    fresh = models.installed / f"{_UNFINISHED}{POINTER}"
+    fresh = models.installed / f"{UNFINISHED}{POINTER}"
     write(fresh, models.choosing(versions).encode("ascii"))
     fresh.replace(models.installed / POINTER)
     settle(models.installed)

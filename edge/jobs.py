@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -74,6 +75,8 @@ class Jobs:
         self._generator: Generator | None = None
         self._cancel = threading.Event()
         self.slow: SlowLoop | None = None
+        with suppress(ArtifactError):  # another start does it
+            compose.forget_models(settings, self.slots)
         try:
             self.slow = self.incumbent.slow = compose.slow_loop(settings, self.slots, self._cancel)
         except ArtifactError as error:

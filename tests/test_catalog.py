@@ -51,6 +51,24 @@ def bundle(tmp_path_factory):
     return folder / "new.bundle", trusted(None, public)
 
 
+def test_installed_models_are_bounded_and_none_that_is_needed_goes(tmp_path):
+    models = Models(tmp_path)
+    for name, versions in (("detector", range(3, 10)), ("behavior-lm", [5])):
+        for version in versions:
+            (tmp_path / name / str(version)).mkdir(parents=True)
+    (tmp_path / "current.json").write_text(models.choosing({"detector": 9, "behavior-lm": 5}))
+    models.prune({("detector", 4), ("another", 5)})
+    assert sorted(path.name for path in (tmp_path / "detector").iterdir()) == ["4", "8", "9"]
+    assert models.used("behavior-lm") == tmp_path / "behavior-lm/5"
+    assert models.prune(()) == [tmp_path / "detector/4"]
+    assert models.prune(()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["behavior-lm", "current.json", "detector"]
+    assert Models(tmp_path / "none").prune(()) == []
+    (tmp_path / "current.json").write_text("{")
+    with pytest.raises(ArtifactError, match="current"):
+        models.prune(())
+
+
 def slow_loop(data, slots):
     settings = Settings(data=Data(directory=data), adapt=Adapt(steps=30))
     return compose.slow_loop(settings, slots, threading.Event(), Plan())
