@@ -196,7 +196,7 @@ def live(
 
     `first`: events before the first model is learned. `out`: where the report is written as it goes.
     """
-    with _agent(folder, seed) as life:
+    with running(folder, seed) as life:
         steps = max(1, adaptations)
         chunk = (count - first) // steps
         columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -221,7 +221,7 @@ def live(
 
 
 @contextmanager
-def _agent(folder: Path, seed: int) -> Iterator[Life]:
+def running(folder: Path, seed: int) -> Iterator[Life]:
     """Run a broker, the home's client, and the agent's loop in a thread of this process."""
     with mosquitto(folder) as url:
         agent = Agent(

@@ -122,16 +122,17 @@ class Recorder:
                 for device, control in gone:
                     del memory.pairs[device, control]
                     if all(each != device for each, _ in memory.pairs):
-                        self._let_go(device, memory)
+                        self._let_go({device}, memory)
             self._memory = memory
             return bool(gone)
 
-    def _let_go(self, device: str, memory: _Memory) -> None:
-        """Forget a device and its states; one that reports again is written again."""
-        self._database.write("DELETE FROM states WHERE device = ?", device)
-        self._database.write("DELETE FROM devices WHERE id = ?", device)
-        memory.devices.pop(device, None)
-        memory.states = {key: value for key, value in memory.states.items() if key[0] != device}
+    def _let_go(self, devices: set[str], memory: _Memory) -> None:
+        """Forget devices and their states; one that reports again is written again."""
+        for device in devices:
+            self._database.write("DELETE FROM states WHERE device = ?", device)
+            self._database.write("DELETE FROM devices WHERE id = ?", device)
+            memory.devices.pop(device, None)
+        memory.states = {key: value for key, value in memory.states.items() if key[0] not in devices}
 
     def drop(self, devices: Iterable[str]) -> None:
         """Forget devices that never acted, and their states."""
@@ -139,11 +140,7 @@ class Recorder:
             memory, gone = self._memory.copy(), set(devices)
             gone -= {device for device, _ in memory.pairs}
             with self._database.transaction():
-                for device in gone:
-                    self._database.write("DELETE FROM states WHERE device = ?", device)
-                    self._database.write("DELETE FROM devices WHERE id = ?", device)
-                    memory.devices.pop(device, None)
-            memory.states = {key: value for key, value in memory.states.items() if key[0] not in gone}
+                self._let_go(gone, memory)
             self._memory = memory
 
     def _settle(self, memory: _Memory) -> None:
