@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edge.sections import Broker
+
+# A property holds however loaded the machine is: no example has a deadline of its own.
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
 
 
 def free_port() -> int:
