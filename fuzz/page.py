@@ -16,6 +16,7 @@ from typing import Any
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -118,7 +119,8 @@ def _asked(operation: Any, mode: GenerationMode, visitor: Visitor, chance: int) 
     def ask(case: Case) -> None:
         visitor.ask(case)
 
-    ask()
+    with contextlib.suppress(Unsatisfiable):  # of some operations nothing is forbidden
+        ask()
 
 
 @contextlib.contextmanager
