@@ -46,6 +46,7 @@ class Incumbent:
 
     def load(self, shadow: str | None) -> None:
         """Load the current slot, or the newest healthy one, and what is in shadow beside it."""
+        self.slots.clear()
         if self.slow is None or not self.slots.names():
             return
         try:

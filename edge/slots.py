@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -184,13 +184,21 @@ class Slots:
         found = [path.name for path in self.directory.iterdir() if _NAME.fullmatch(path.name)]
         return sorted(found, key=lambda name: int(name.partition("-")[0]))
 
+    def clear(self) -> None:
+        """Delete what a write that was killed has left; for the one process that writes."""
+        for unfinished in self.directory.glob(f"{_UNFINISHED}*"):
+            if unfinished.is_dir():
+                shutil.rmtree(unfinished, ignore_errors=True)
+            else:
+                with suppress(OSError):  # it is in nobody's way
+                    unfinished.unlink()
+
     def prune(self, keep: int) -> list[str]:
         """Delete old slots but the current, the previous, each scene's latest, and the newest `keep` of the rest.
 
         A scene in which a device joined is never lived again, and of the others the last SCENES are kept.
         """
-        for unfinished in self.directory.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+        self.clear()
         pointer = self._pointer()
         scenes: dict[str, str] = {}
         for name in (*pointer.history, *([pointer.current] if pointer.current else [])):
@@ -212,8 +220,7 @@ class Slots:
 
     def drop(self, names: Collection[str]) -> None:
         """Delete slots even where they are in use: the newest of the others used before is in use then, or none."""
-        for unfinished in self.directory.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+        self.clear()
         pointer = self._pointer_or_none()
         left = [name for name in (*pointer.history, pointer.current) if name is not None and name not in names]
         if left:  # the pointer first: it must never name what is gone

@@ -173,9 +173,10 @@ def test_pruning_keeps_what_may_be_needed(tmp_path: Path) -> None:
     slots.write(manifest("autumn"), parameters())
     slots.write(manifest("autumn"), parameters())
     (tmp_path / ".unfinished-dead").mkdir()
+    (tmp_path / ".unfinished-current.json").write_text("{")
     assert slots.prune(1) == ["0001-winter", "0002-spring", "0007-autumn"]
     assert slots.names() == ["0003-winter", "0004-spring", "0005-summer", "0006-summer", "0008-autumn"]
-    assert not (tmp_path / ".unfinished-dead").exists()
+    assert not list(tmp_path.glob(".unfinished-*"))
     assert slots.for_scene("winter") == "0003-winter"
     assert slots.rollback() == "0005-summer"
     assert slots.write(manifest("night"), parameters()) == "0009-night"

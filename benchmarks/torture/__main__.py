@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +43,7 @@ from benchmarks.torture.processes import mosquitto
 from edge.core.errors import EdgeError
 from edge.slots import Slots
 
-HOME = 60  # kills of one home
+HOME = 60  # kills of one home, at most
 TELL = 30.0  # seconds between two lines of progress, where nobody sees a bar
 LIFE = 12_000  # behaviors of a life, more than a home lives
 LEARNED = 420  # behaviors from which its first model is learned: about eleven weeks
@@ -79,17 +79,18 @@ KINDS = (
 class Torture:
     """All of a run: homes side by side, and what was found."""
 
-    def __init__(self, kills: int, seed: int, folder: Path) -> None:
-        self.kills = kills
+    def __init__(self, kinds: Items[Kind], each: int, seed: int, folder: Path, stop: threading.Event) -> None:
+        """Take the kinds of kills in their order, and how many one home lives through; `stop` ends it."""
+        self._each = each
         self.findings = Findings()
         self.struck: Counter[str] = Counter()
         self.spent: Counter[str] = Counter()  # seconds
         self.missed: Counter[str] = Counter()  # kills at another moment than was meant
-        self.stop = threading.Event()
+        self.stop = stop
         self._folder = folder
         self._life = life(seed, LIFE)
         self._seed = seed
-        self._plan = planned(kills, seed)
+        self._plan = iter(kinds)
         self._lock = threading.Lock()
         self._homes = 0
 
@@ -120,7 +121,7 @@ class Torture:
         """Let homes live and be killed, one after another, until the plan is done."""
         while not self.stop.is_set():
             with self._lock:
-                mine = [kind for kind, _ in zip(self._plan, range(HOME), strict=False)]
+                mine = [kind for _, kind in zip(range(self._each), self._plan, strict=False)]
                 number = self._homes = self._homes + 1
             if not mine:
                 return
@@ -169,24 +170,25 @@ class Torture:
         }
 
 
-def planned(kills: int, seed: int) -> Iterator[Kind]:
-    """Yield kinds of kills: each once where there is room, then by their shares, in no order."""
+def planned(kills: int, seed: int) -> list[Kind]:
+    """Return kinds of kills: each once where there is room, then by their shares, in no order."""
     chance = Random(seed)
     plan = [*KINDS, *chance.choices(KINDS, [kind.share for kind in KINDS], k=max(0, kills - len(KINDS)))][:kills]
     chance.shuffle(plan)
-    return iter(plan)
+    return plan
 
 
-def torture(kills: int, seed: int, side_by_side: int = 2, out: Path | None = None) -> dict[str, object]:
-    """Run it; return the report, of all that was done where it is interrupted. `out` has it as far as it is, always."""
+def torture(
+    kinds: Items[Kind], seed: int, stop: threading.Event, *, side_by_side: int = 2, out: Path | None = None
+) -> dict[str, object]:
+    """Run it; return the report, of all that was done before `stop`. `out` has it as far as it is, always."""
     began = time.monotonic()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory(prefix="torture-") as name, Progress(*columns) as shown:
-        run = Torture(kills, seed, Path(name))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: run.stop.set())
+        each = min(HOME, -(-len(kinds) // side_by_side))
+        run = Torture(kinds, each, seed, Path(name), stop)
         run.prepare()
-        task = shown.add_task("kills", total=kills)
+        task = shown.add_task("kills", total=len(kinds))
         with ThreadPoolExecutor(side_by_side) as pool:
             homes = [pool.submit(run.live) for _ in range(side_by_side)]
             told = time.monotonic()
@@ -196,9 +198,9 @@ def torture(kills: int, seed: int, side_by_side: int = 2, out: Path | None = Non
                 if time.monotonic() - told > TELL:
                     told = time.monotonic()
                     _write(run.report(told - began), out)
-                    left = (told - began) * (kills / max(1, run.struck.total()) - 1) / 60
+                    left = (told - began) * (len(kinds) / max(1, run.struck.total()) - 1) / 60
                     if not shown.console.is_terminal:
-                        print(f"{run.struck.total()} of {kills} kills, {left:.0f} minutes left", flush=True)
+                        print(f"{run.struck.total()} of {len(kinds)} kills, {left:.0f} minutes left", flush=True)
         for home in homes:
             home.result()
     found = run.report(time.monotonic() - began)
@@ -222,7 +224,11 @@ def main() -> int:
     if mosquitto() is None:
         print("mosquitto is missing: apt-get install mosquitto")
         return 2
-    found = torture(asked.kills, asked.seed, asked.homes, asked.json)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    plan = planned(asked.kills, asked.seed)
+    found = torture(plan, asked.seed, stop, side_by_side=asked.homes, out=asked.json)
     print(json.dumps(found, indent=1))
     return 1 if found["words"] else 0
 

@@ -61,7 +61,8 @@ class Beside:
 
     def clean(self, what: str) -> None:
         """Look whether anything is left that nobody clears away."""
-        left = [path.name for path in (*self.data.rglob(".*"), *(self.folder / "scratch").iterdir())]
+        here = [*self.data.glob(".*"), *(self.data / "slots").glob(".*"), *(self.folder / "scratch").iterdir()]
+        left = [path.name for path in here]
         self.home.findings.wrong("scratch", len(left), (what, left))
 
 
@@ -111,14 +112,13 @@ def forgetting(home: Home, chance: Random) -> bool:
 
 
 def restoring(home: Home, chance: Random) -> bool:
-    """Kill a restoring: a record is there at every moment, and done again it is the backup's."""
+    """Kill a restoring: the record is there at every moment; done again, all that the backup holds is."""
     beside, lived = _copied(home)
     backup = beside.folder / "home.tar"
     beside.run("backup", str(backup))
     words = ("restore", str(backup), "--replace")
     killed = _killed(beside, {"disk": 30}, chance, words)
     beside.check(lived, "restore, killed")
-    beside.loads("restore, killed")
     beside.run(*words)
     beside.check(lived, "restore")
     beside.loads("restore")

@@ -20,6 +20,7 @@ from edge.slots import Slots
 from edge.store import Store
 
 PATIENCE = 300.0  # seconds for what must happen
+QUIET = 10.0  # seconds in which nothing more comes
 SETTINGS = """
 [broker]
 url = "mqtt://127.0.0.1:{port}"
@@ -205,7 +206,10 @@ class Home:
             return set(self.witness.acknowledged)
 
     def _caught_up(self) -> bool:
-        return self.publisher.taken <= self._acknowledged() | set(range(self._begun))
+        """Tell whether the agent has all that was published, but what was lost with a broker."""
+        missing = self.publisher.taken - self._acknowledged() - set(range(self._begun))
+        quiet = self.hub is not None and time.monotonic() - max(self.hub.started, self.witness.last) > QUIET
+        return not missing or (quiet and max(missing) < self.broker_knew)
 
     def _count_behaviors(self) -> None:
         found, numbers = self.findings, self.numbers()

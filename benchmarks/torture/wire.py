@@ -16,6 +16,7 @@ from contextlib import suppress
 
 CONNECT, PUBLISH, PUBACK, SUBACK = 1, 3, 4, 9
 V5 = 5
+ANSWERS = "sceneshift/response/"
 
 
 class Packets:
@@ -51,6 +52,7 @@ class Witness:
         self.sent: Counter[int] = Counter()  # events sent to the agent as new
         self.acknowledged: set[int] = set()  # by the agent: safe with it, it says
         self.alerts: Counter[int] = Counter()  # told by the agent as new, by number
+        self.answers = 0  # of the agent's to requests
         self.subscribed = 0  # times the agent has been connected and subscribed
         self.last = 0.0  # when the agent acknowledged last (monotonic)
 
@@ -94,6 +96,7 @@ class Link:
                 witness.last = time.monotonic()
         elif kind == PUBLISH and not flags & 8:
             topic, _, payload = self._message(flags, content)
+            witness.answers += topic.startswith(ANSWERS)
             if topic == witness.alert_topic:
                 witness.alerts[int(json.loads(payload)["alert"])] += 1
 
