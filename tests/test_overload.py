@@ -343,7 +343,7 @@ def test_to_a_broker_that_does_not_read_alerts_come_first_and_memory_is_bounded(
     try:
         assert heard.wait(10)
         assert told.wait(10)
-        valve.shut = True
+        valve.shut()
         passing = boxes.PASSING_CAPACITY * 2
         for number in range(passing):
             told.publish("a/behavior", str(number), rank=PASSING)
@@ -351,7 +351,7 @@ def test_to_a_broker_that_does_not_read_alerts_come_first_and_memory_is_bounded(
             told.publish("a/state", f"state {number}", retain=True)
         told.publish("a/alert", "fire", rank=ALERT)
         assert told.outbox.shed[PASSING] >= boxes.PASSING_CAPACITY - 100
-        valve.shut = False
+        valve.open()
         got = []
         while not got or got[-1].payload != str(passing - 1).encode():
             until(lambda: heard.inbox)

@@ -118,12 +118,12 @@ def deaf(home: Home, life: Life, count: int) -> Load:
     """Let a broker read nothing that the agent says, while acts arrive and a device flickers; then let it read."""
     valve = home.valve
     assert isinstance(valve, Valve)
-    valve.shut = True
+    valve.shut()
     sent = home.client.send(life.acts(count), qos=0, pace=300.0)
     now = time.time()
     sent += home.client.send((act("flickering", now + number / 10) for number in range(200)), qos=0, pace=300.0)
     time.sleep(2.0)
-    valve.shut = False
+    valve.open()
     return Load(sent)
 
 
