@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.core.calibration import PARTS, Limits, alpha_for
 from edge.core.errors import EdgeError
-from edge.core.gate import RECALL_SLACK, inject
+from edge.core.gate import inject, lowering
 from edge.core.recalibration import Held, censored, needed, refitted, rising
 from edge.core.sequences import SET_BACK, Sequence
 from edge.core.verdicts import UNUSUAL
@@ -24,7 +24,7 @@ ENOUGH_DAYS = 7.0  # real days never trained on; after them limits hold even whe
 FEWEST = 40  # sequences lived from which on limits are fitted on them alone, where what was held out is lost
 _SLOTS, _HELD, _PHASE = "calibrations", "held_out", "calibrating"  # facts
 _OVER = "over"
-_LEARNED = "learned"  # limits, as they were when the model was
+_FIRST = "first"  # limits of a slot that were fitted on enough
 
 
 class Calibrator:
@@ -51,7 +51,7 @@ class Calibrator:
         if outcome.held is not None:
             held[name] = {"parts": list(PARTS), "rows": outcome.held.rows()}
             limits = asdict(outcome.model.limits)
-            kept[name] = {"limits": limits, _LEARNED: limits, "a_day": outcome.a_day}
+            kept[name] = {"limits": limits, _FIRST: limits, "a_day": outcome.a_day}
         self._facts.set_fact(_HELD, held)
         self._facts.set_fact(_SLOTS, kept)
         return self.taken_up(outcome.model)
@@ -75,20 +75,24 @@ class Calibrator:
             found = refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
         except EdgeError:
             return None
-        return None if self._blinding(model, found, lived.sequences) else found
+        return found.times(self._lowering(model, found, lived.sequences))
 
-    def _blinding(self, model: Model, found: Limits, lived: Items[Sequence]) -> bool:
-        """Tell whether limits would find less of anomalies injected into what was lived than the model learned to find.
+    def _lowering(self, model: Model, found: Limits, lived: Items[Sequence]) -> float:
+        """Return what limits are to be multiplied by, so that no less is found than by the first that held.
 
-        That is by the limits it was learned with, however many nights ago. Where another number of alarms is wanted
-        since, they say nothing.
+        That is of anomalies injected into what was lived, however many nights ago those limits were fitted. Where they
+        were fitted on too little, or for another number of alarms, they say nothing.
         """
-        learned = self._limits(model.slot, _LEARNED)
-        if learned is None or not math.isclose(learned.alpha, found.alpha, rel_tol=1e-6):
-            return False
+        first = self._limits(model.slot, _FIRST)
+        if first is None or not self._holds(model, first, found.alpha):
+            return 1.0
         odd = model.scorer.surprise(inject(lived, model.scorer.vocabulary.controls, 0))
-        before, after = (float((limits.scores(odd) > UNUSUAL).mean()) if odd else 0.0 for limits in (learned, found))
-        return after < before - RECALL_SLACK
+        return lowering(found.scores(odd), float((first.scores(odd) > UNUSUAL).mean())) if odd else 1.0
+
+    def _holds(self, model: Model, limits: Limits, alpha: float) -> bool:
+        """Tell whether limits are for a share of alarms, and fitted on enough."""
+        same = math.isclose(limits.alpha, alpha, rel_tol=1e-6)
+        return same and (limits.n >= needed(alpha) or self._days(replace(model, limits=limits)) >= ENOUGH_DAYS)
 
     def since(self, model: Model, now: float) -> float:
         """Return since when what is lived was not trained on: since the model was made, by a clock that was right.
@@ -117,7 +121,9 @@ class Calibrator:
     def hold(self, model: Model, limits: Limits) -> Model:
         """Return the model with limits from now on, over restarts."""
         kept = self._kept(_SLOTS)
-        kept[model.slot] = {**kept.get(model.slot, {}), "limits": asdict(limits)}
+        first = self._limits(model.slot, _FIRST)
+        lasting = first if first is not None and self._holds(model, first, limits.alpha) else limits
+        kept[model.slot] = {**kept.get(model.slot, {}), "limits": asdict(limits), _FIRST: asdict(lasting)}
         self._facts.set_fact(_SLOTS, kept)
         return self._judged(replace(model, limits=limits, lent=0.0))
 
@@ -130,7 +136,7 @@ class Calibrator:
 
     def _judged(self, model: Model) -> Model:
         """End the phase for good where the limits were fitted on enough: sequences never trained on, or days."""
-        if model.limits.n >= needed(model.limits.alpha) or self._days(model) >= ENOUGH_DAYS:
+        if self._holds(model, model.limits, model.limits.alpha):
             self._facts.set_fact(_PHASE, _OVER)
         return model
 
