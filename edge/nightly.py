@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
+from edge.history import RECENT
 from edge.scenery import Facts
 
 LEAST = 50  # new behaviors under which learning again would only repeat the night before
@@ -58,7 +59,7 @@ class Nightly:
         behaviors = last.get("behaviors")
         if not isinstance(behaviors, int) or last.get("said") != now["said"]:
             return True
-        return bool(now["behaviors"] - behaviors >= max(LEAST, SHARE * behaviors))
+        return bool(now["behaviors"] - behaviors >= max(LEAST, SHARE * min(behaviors, RECENT)))
 
     def marks(self) -> dict[str, Any]:
         """Return what tells whether there is something new."""

@@ -95,6 +95,15 @@ def test_corrupt_facts_are_as_if_nothing_was_done(junk):
     assert Drift(notes).since in {None, 7.0}
 
 
+def test_what_an_old_home_lives_is_worth_as_much_as_what_it_learns_from():
+    notes = Notes()
+    night = nightly(notes)
+    notes.behaviors = 1_000_000  # rows count on, whatever of the past has left
+    night.learned(night.marks())
+    notes.behaviors += 200
+    assert night.worth()
+
+
 def test_nothing_new_is_not_learned_again_and_what_people_say_is_always_new():
     notes = Notes()
     night = nightly(notes)
