@@ -317,3 +317,13 @@ def test_a_column_that_holds_another_type_is_no_state(store, tmp_path):
     connection.close()
     bring(tmp_path / "ha.db", store)
     assert {pair[1:] for pair in lived(store)} <= {pair[1:] for pair in done}
+
+
+def test_a_schema_that_is_no_text_is_told_as_a_damaged_database(store, tmp_path):
+    sqlite(tmp_path / "ha.db", wal=False)
+    content = (tmp_path / "ha.db").read_bytes()
+    place = content.index(b"CREATE TABLE states")
+    for offset in (9, 13, 16, 30):
+        (tmp_path / "bad.db").write_bytes(content[: place + offset] + b"\xff" + content[place + offset + 1 :])
+        with pytest.raises(SettingsError, match="bad.db"):
+            bring(tmp_path / "bad.db", store)

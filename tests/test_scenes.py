@@ -197,3 +197,15 @@ def test_what_is_possible_is_so_at_some_hour(scene):
     for pair in homes.HOME.controls:
         hours = [hour for hour in range(24) if fault(Step(0, hour, *pair), homes.HOME.kind(pair[0]), named) is None]
         assert (pair in found) == bool(hours)
+
+
+@pytest.mark.parametrize(
+    "name", ["removed-device:lamp\t", "removed-device: lamp+winter", "removed-device:a\tnew-device:b"]
+)
+def test_space_around_a_device_that_is_gone_is_none_of_its_name(name):
+    found = Scene.parse(name)
+    assert found.removed_device == found.removed_device.strip() != ""
+    kept = Scene(removed_device=found.removed_device)
+    assert Scene.parse(str(kept)) == kept
+    with pytest.raises(SettingsError, match="no scene"):
+        Scene.parse("removed-device: +winter")

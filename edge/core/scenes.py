@@ -52,8 +52,8 @@ class Scene:
         if new:
             scene = replace(scene, new_device=new)
         for word in words.strip("+").split("+") if words.strip("+") or not new else ():
-            if word.startswith(GONE) and word != GONE:
-                scene = replace(scene, removed_device=_unescaped(word.removeprefix(GONE)))
+            if word.startswith(GONE) and (gone := _unescaped(word.removeprefix(GONE)).strip()):
+                scene = replace(scene, removed_device=gone)
             elif word in SEASONS:
                 scene = replace(scene, season=word)
             elif word in PARTS:

@@ -46,7 +46,7 @@ class Recorder:
         try:
             with self._engine.connect() as connection:
                 self._generation = Generation(connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise self._told(error) from error
 
     def identity(self) -> str:
@@ -62,7 +62,7 @@ class Recorder:
         """Yield the states behind a position; from the start where the database is another by now."""
         try:
             yield from self._pages(position)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise self._told(error) from error
 
     def _pages(self, position: Any) -> Iterator[Page]:
@@ -172,7 +172,7 @@ class Recorder:
             return unquote(str(self._url.database)).removeprefix("file:")
         return self._url.render_as_string(hide_password=True)
 
-    def _told(self, error: SQLAlchemyError) -> SettingsError:
+    def _told(self, error: SQLAlchemyError | UnicodeDecodeError) -> SettingsError:
         said = str(getattr(error, "orig", None) or error).splitlines()[0]
         secret = self._url.password  # a server may repeat it
         said = said.replace(str(secret), "***") if secret else said
