@@ -16,6 +16,7 @@ from benchmarks.torture.processes import Broker, Hub
 from benchmarks.torture.wire import Wire, Witness
 from edge.core.behaviors import Behavior
 from edge.core.errors import EdgeError
+from edge.core.verdicts import Alert
 from edge.slots import Slots
 from edge.store import Store
 
@@ -177,8 +178,10 @@ class Home:
         """Let the agent catch up with all that was published, end it, and count what became of everything."""
         self.doing = "ends"
         self.publisher.close()
+        before = self.witness.subscribed
         self.start()
-        self.until(lambda: self.witness.subscribed and self._caught_up())
+        self.until(lambda: self.witness.subscribed > before and self._caught_up())
+        self.until(lambda: not self._untold())
         time.sleep(1.0)  # what is told, arrives
         assert self.hub is not None
         if not self.hub.ended:
@@ -229,13 +232,21 @@ class Home:
         backwards = [pair for pair in pairwise(once) if pair[0] > pair[1]]
         found.wrong("disordered", len(backwards), backwards[:20])
 
+    def _told(self) -> list[Alert]:
+        """Return the alerts that somebody was to be told of since this home began."""
+        store = Store.open(self.data, read_only=True)
+        try:
+            return [alert for alert in store.alerts() if alert.behavior is None or alert.behavior > self._begun]
+        finally:
+            store.close()
+
+    def _untold(self) -> list[int]:
+        return [alert.id for alert in self._told() if not self.witness.alerts[alert.id]]
+
     def _count_alerts(self) -> None:
         found, heard = self.findings, Counter(self.listener.heard)
-        store = Store.open(self.data, read_only=True)
-        told = [alert for alert in store.alerts() if alert.behavior is None or alert.behavior > self._begun]
-        store.close()
+        told, never = self._told(), self._untold()
         found.alerts += len(told)
-        never = [alert.id for alert in told if not self.witness.alerts[alert.id]]
         again = [number for number, count in self.witness.alerts.items() if count > 1]
         rows = Counter(alert.behavior for alert in told)
         found.wrong("alerts_never_told", len(never), never)

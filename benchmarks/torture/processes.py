@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.torture.points import NONE
 
 ROOT = Path(__file__).parents[2]
-GOODBYE = 30.0  # seconds a process may take to end that was asked to
+GOODBYE = 120.0  # seconds a process may take to end that was asked to
 ORPHAN = 10.0  # seconds a child may outlive its parent
 
 
