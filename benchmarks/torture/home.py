@@ -248,10 +248,8 @@ class Home:
         told, never = self._told(), self._untold()
         found.alerts += len(told)
         again = [number for number, count in self.witness.alerts.items() if count > 1]
-        rows = Counter(alert.behavior for alert in told)
-        found.wrong("alerts_never_told", len(never), never)
-        found.wrong(
-            "alerts_told_twice", len(again) + sum(count > 1 for count in rows.values()), (again, rows.most_common(3))
-        )
+        rows = Counter(alert.behavior for alert in told if alert.behavior is not None)
+        again += [row for row, count in rows.items() if count > 1]
+        found.wrong("alerts_told_twice", len(again), again)
         repeated = [number for number, count in heard.items() if count > 1]
         found.wrong("alerts_heard_twice", len(repeated), repeated)
