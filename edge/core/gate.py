@@ -20,9 +20,8 @@ MIN_HELD_OUT = 10  # real sequences under which the gate can say nothing
 AUROC_SLACK = 0.05
 RATE_SLACK = 0.05
 RECALL_SLACK = 0.05
-SINKING = (
-    0.05 / 30
-)  # recall a day that may be lost for good: many nights, each a little worse, are no way around the gate
+# Recall a day that may be lost for good: many nights, each a little worse, are no way around the gate.
+SINKING = 0.05 / 30
 NEXT_SLACK = 0.7  # nats; half as likely: part of what a candidate is trained on may be of another scene
 KINDS = 4  # of anomalies
 FLICKER = 5.0  # seconds between two acts of a device that flickers
