@@ -170,6 +170,7 @@ class Home:
         numbers = self.numbers()
         missing = self._acknowledged() - set(numbers)
         twice = {number for number, count in Counter(numbers).items() if count > 1} - self._known
+        twice = {number for number in twice if self.witness.sent[number] < 2}  # else it was the broker
         self._known |= missing | twice
         if missing or twice:
             self.findings.say(f"{self.doing}: lost {sorted(missing)[:9]}, twice {sorted(twice)[:9]}")
@@ -248,6 +249,7 @@ class Home:
         told, never = self._told(), self._untold()
         found.alerts += len(told)
         again = [number for number, count in self.witness.alerts.items() if count > 1]
+        found.wrong("alerts_never_told", len(never), never)
         rows = Counter(alert.behavior for alert in told if alert.behavior is not None)
         again += [row for row, count in rows.items() if count > 1]
         found.wrong("alerts_told_twice", len(again), again)
