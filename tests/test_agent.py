@@ -77,7 +77,7 @@ def test_after_a_restart_everything_is_back(settings):
     with Running(settings) as running:
         running.wait(lambda: running.agent.store.count() == len(homes.behaviors(104)))
         assert running.agent.watch.model.slot == "0001-winter"
-        assert len(running.agent.watch.window.steps) > 1
+        running.wait(lambda: len(running.agent.watch.window.steps) > 1)  # what is stored is lived a moment later
         assert str(running.agent.jobs.scenery.scene) == "winter"
         running.wait(lambda: len(running.said("behavior")) >= len(away))
 
