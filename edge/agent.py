@@ -183,7 +183,7 @@ class Agent:
         """Tell all there is to know where the broker has just connected us, or Home Assistant has just started."""
         if connected := self._connected.is_set():
             self._connected.clear()
-            self._receipts.ask()
+            self._receipts.ask(self.watch.alerts.newest)
         if connected or self.home_assistant.born():
             self.home_assistant.forget_sent()
             self.announce()

@@ -2,7 +2,7 @@
 
 An alert is kept before it is told; who is killed in between has told nobody. So what was kept and has not come back is
 told again: but only behind a mark that we send to ourselves, for all that was told before a kill comes back before it.
-Nobody is told twice then, unless the broker has lost our session.
+Nobody is told twice then, unless the broker and we are killed within the moment that a receipt takes.
 """
 
 import json
@@ -55,12 +55,15 @@ class Receipts:
             kept = {"up_to": newest, "but": []}  # a record from before there were receipts: all was told
         self._up_to = int(kept["up_to"])
         but = set(kept["but"])
-        self._due = {
+        self._due = {  # alerts to be told when the mark comes back
             number: alert
             for number, alert in sent.items()
             if (number > self._up_to or number in but) and abs(now - alert.time) < LATE
         }
+        self._open = set(self._due)  # those of them that have not come back
         self._up_to = max(self._up_to, newest)
+        self._before: tuple[int, set[int]] = (0, set())  # what was told when the newest mark was sent
+        self._marks_sent = 0
         self._keep()
 
     def topics(self) -> list[str]:
@@ -71,29 +74,46 @@ class Receipts:
         """Tell whether a message is one of our own that has come back."""
         return message.topic in {self._alert, self._marks}
 
-    def ask(self) -> None:
-        """Send ourselves the mark, where anything is due; called at every connection."""
-        if self._due:
-            self._publish(MARK, {"mark": self._mark})
+    def ask(self, newest: int) -> None:
+        """Send ourselves a mark, where it has something to tell; called at every connection.
+
+        `newest`: the alert that was told last. What this process has told comes back before the mark, or its receipt
+        was lost with the broker: then it was told, too.
+        """
+        self._before = newest, self._open - set(self._due)
+        if self._open or newest > self._up_to:
+            self._marks_sent += 1
+            self._publish(MARK, {"mark": f"{self._mark} {self._marks_sent}"})
 
     def hear(self, message: Message) -> None:
-        """Take in a receipt, or tell what is due where the mark has come back; anybody else's is ignored."""
+        """Take in a receipt, or our newest mark: then what is due is told; anybody else's is ignored."""
         try:
             body = json.loads(message.payload)
-            number = int(body["alert"]) if message.topic == self._alert else 0
-            marked = message.topic == self._marks and body["mark"] == self._mark
+            if message.topic == self._alert:
+                self._receive(int(body["alert"]))
+            elif body["mark"] == f"{self._mark} {self._marks_sent}":
+                self._tell()
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
             return
-        if marked:
-            for alert in self._due.values():
-                self._publish(ALERT, _told(alert))
-        elif number in self._due or (self._up_to < number < 2**63 and self._store.alert(number) is not None):
+
+    def _receive(self, number: int) -> None:
+        if number in self._open or (self._up_to < number < 2**63 and self._store.alert(number) is not None):
             self._due.pop(number, None)
+            self._open.discard(number)
             self._up_to = max(self._up_to, number)
             self._keep()
 
+    def _tell(self) -> None:
+        newest, told = self._before
+        self._up_to = max(self._up_to, newest)
+        self._open -= told
+        due, self._due = self._due, {}
+        for alert in due.values():
+            self._publish(ALERT, _told(alert))
+        self._keep()
+
     def _keep(self) -> None:
-        self._store.set_fact(RECEIPTS, {"up_to": self._up_to, "but": sorted(self._due)})
+        self._store.set_fact(RECEIPTS, {"up_to": self._up_to, "but": sorted(self._open)})
 
 
 def _told(alert: Alert) -> dict[str, Any]:

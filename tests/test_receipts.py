@@ -14,6 +14,9 @@ from tests.running import Running, settings_for
 NOW = 1_750_000_000.0
 
 
+STEPS = ["alert", "kept", "hear one", "hear all", "connect"]
+
+
 class Broker:
     """What the agent's session at a broker holds: all that is published under our prefix comes back, in its order."""
 
@@ -33,7 +36,8 @@ class Life:
     def __init__(self, store, broker, number):
         self.store, self.broker = store, broker
         self.receipts = Receipts(store, "us", broker.publish, f"life {number}", NOW)
-        self.receipts.ask()
+        self.newest = 0
+        self.receipts.ask(self.newest)
 
     def hear(self, count):
         for message in self.broker.waiting[:count]:
@@ -44,12 +48,11 @@ class Life:
     def alert(self, *, told=True):
         number = self.store.add_alert(Alert(NOW, None, 2.0, 1.0, "Odd."))
         if told:
+            self.newest = number
             self.broker.publish(ALERT, {"alert": number})
 
 
-@given(
-    st.lists(st.lists(st.sampled_from(["alert", "kept", "hear one", "hear all"]), max_size=6), min_size=1, max_size=6)
-)
+@given(st.lists(st.lists(st.sampled_from(STEPS), max_size=6), min_size=1, max_size=6))
 def test_every_alert_is_told_once_however_often_we_are_killed(tmp_path_factory, lives):
     store, broker = Store.open(tmp_path_factory.mktemp("record")), Broker()
     for number, steps in enumerate(lives):
@@ -57,6 +60,8 @@ def test_every_alert_is_told_once_however_often_we_are_killed(tmp_path_factory, 
         for step in steps:
             if step.startswith("hear"):
                 life.hear(1 if step == "hear one" else None)
+            elif step == "connect":
+                life.receipts.ask(life.newest)
             else:
                 life.alert(told=step == "alert")
                 if step == "kept":
@@ -65,6 +70,22 @@ def test_every_alert_is_told_once_however_often_we_are_killed(tmp_path_factory, 
         Life(store, broker, f"last {number}").hear(None)
     assert sorted(broker.told) == [alert.id for alert in store.alerts()]
     assert store.fact(RECEIPTS)["but"] in ([], broker.told[-1:])  # what was told last has come back, or will
+    store.close()
+
+
+def test_a_receipt_that_was_lost_with_the_broker_is_waited_for_until_the_next_connection(tmp_path):
+    store, broker = Store.open(tmp_path), Broker()
+    first = Life(store, broker, 0)
+    first.alert(told=False)
+    second = Life(store, broker, 1)
+    second.hear(None)
+    second.alert()
+    assert broker.told == [1, 2]
+    broker.waiting.clear()  # it was killed, and what it had for us is gone
+    second.receipts.ask(second.newest)
+    second.hear(None)
+    Life(store, broker, 2).hear(None)
+    assert broker.told == [1, 2]
     store.close()
 
 

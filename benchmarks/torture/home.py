@@ -17,6 +17,7 @@ from benchmarks.torture.wire import Wire, Witness
 from edge.core.behaviors import Behavior
 from edge.core.errors import EdgeError
 from edge.core.verdicts import Alert
+from edge.receipts import RECEIPTS
 from edge.slots import Slots
 from edge.store import Store
 
@@ -66,6 +67,7 @@ class Findings:
     alerts_never_told: int = 0
     alerts_told_twice: int = 0
     alerts_heard_twice: int = 0
+    alerts_repeated_for_broker: int = 0  # it was killed with the receipt, and nobody knows who has heard them
     orphans: int = 0
     ended_by_itself: int = 0  # the agent, with an error
     scratch: int = 0  # files that nobody clears away
@@ -104,6 +106,7 @@ class Home:
         self._begun = begun
         self.doing = "begins"  # the kind of kill that is under way
         self.broker_knew = 0  # numbers below it may be lost with a broker that was killed
+        self.unsure: set[int] = set()  # alerts whose receipt was lost with a broker that was killed
         self._timed = True  # whether this start's first acknowledgement was seen
         self.hub: Hub | None = None
         self._known: set[int] = set()  # what was found to be wrong before
@@ -233,6 +236,13 @@ class Home:
         backwards = [pair for pair in pairwise(once) if pair[0] > pair[1]]
         found.wrong("disordered", len(backwards), backwards[:20])
 
+    def lose_receipts(self) -> None:
+        """Take note of the alerts that were told and of which a broker, killed just now, has sent no receipt."""
+        store = Store.open(self.data, read_only=True)
+        kept = store.fact(RECEIPTS, {"up_to": 0, "but": []})
+        store.close()
+        self.unsure |= {number for number in self.witness.alerts if number > kept["up_to"] or number in kept["but"]}
+
     def _told(self) -> list[Alert]:
         """Return the alerts that somebody was to be told of since this home began."""
         store = Store.open(self.data, read_only=True)
@@ -248,10 +258,11 @@ class Home:
         found, heard = self.findings, Counter(self.listener.heard)
         told, never = self._told(), self._untold()
         found.alerts += len(told)
-        again = [number for number, count in self.witness.alerts.items() if count > 1]
+        again = [number for number, count in self.witness.alerts.items() if count > 1 and number not in self.unsure]
+        found.alerts_repeated_for_broker += sum(self.witness.alerts[number] > 1 for number in self.unsure)
         found.wrong("alerts_never_told", len(never), never)
         rows = Counter(alert.behavior for alert in told if alert.behavior is not None)
         again += [row for row, count in rows.items() if count > 1]
         found.wrong("alerts_told_twice", len(again), again)
-        repeated = [number for number, count in heard.items() if count > 1]
+        repeated = [number for number, count in heard.items() if count > 1 and number not in self.unsure]
         found.wrong("alerts_heard_twice", len(repeated), repeated)

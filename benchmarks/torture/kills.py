@@ -99,6 +99,8 @@ def broker_dies(*, kill: bool) -> Strike:
         else:
             home.publisher.pause()
         home.broker.stop(kill=kill)
+        if kill:
+            home.lose_receipts()
         if chance.random() < 0.5:
             hub.kill()
         home.broker.start()
