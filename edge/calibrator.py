@@ -10,12 +10,9 @@ from collections.abc import Sequence as Items
 from dataclasses import asdict, replace
 from typing import Any
 
-from numpy.typing import NDArray
-
 from edge.core.calibration import PARTS, Limits, alpha_for
 from edge.core.errors import EdgeError
 from edge.core.gate import inject, lowering
-from edge.core.metrics import measure
 from edge.core.recalibration import Held, censored, needed, refitted, rising
 from edge.core.sequences import SET_BACK, Sequence
 from edge.core.verdicts import UNUSUAL
@@ -78,22 +75,19 @@ class Calibrator:
             found = refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
         except EdgeError:
             return None
-        return found.times(self._lowering(model, found, lived.sequences, surprise if most > 1 else []))
+        return found.times(self._lowering(model, found, lived.sequences))
 
-    def _lowering(self, model: Model, found: Limits, lived: Items[Sequence], usual: Items[NDArray[Any]]) -> float:
+    def _lowering(self, model: Model, found: Limits, lived: Items[Sequence]) -> float:
         """Return what limits are to be multiplied by, so that no less is found than by the first that held.
 
         That is of anomalies injected into what was lived, however many nights ago those limits were fitted. Where they
-        were fitted on too little, or for another number of alarms, they say nothing. `usual`: what the model is
-        surprised by in a home where too much is told: there they find more than they should.
+        were fitted on too little, or for another number of alarms, they say nothing.
         """
         first = self._limits(model.slot, _FIRST)
         if first is None or not self._holds(model, first, found.alpha):
             return 1.0
         odd = model.scorer.surprise(inject(lived, model.scorer.vocabulary.controls, 0))
-        if not odd:
-            return 1.0
-        return lowering(found.scores(odd), measure(first.scores(usual), first.scores(odd), UNUSUAL).recall_within)
+        return lowering(found.scores(odd), float((first.scores(odd) > UNUSUAL).mean())) if odd else 1.0
 
     def _holds(self, model: Model, limits: Limits, alpha: float) -> bool:
         """Tell whether limits are for a share of alarms, and fitted on enough."""
