@@ -131,6 +131,7 @@ class Session:
         client.drop_out_messages()  # paho's thread would wait for them
         client.disconnect()
         client.loop_stop()
+        self._client = self._new_client()  # paho lets go of its sockets with the last that holds the client
         self._connected.clear()
         self._subscribed.clear()
 
