@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import tempfile
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import IO, Self
 
@@ -43,9 +44,7 @@ def restore(backup: Path, directory: Path, now: float, *, replace: bool = False)
             shutil.rmtree(broken_off)
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=directory) as scratch:
             manifest = unpacked(backup, Path(scratch))
-            aside = directory / f"{BEFORE}{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}" if lived else None
-            if aside is not None:
-                aside.mkdir(mode=0o700)
+            aside = _aside(directory, now) if lived else None
             _swap(Path(scratch), directory, aside)
     except OSError as error:
         raise StoreError(f"{directory}: {why(error)}") from error
@@ -156,6 +155,15 @@ def _open_all(folder: Path, manifest: BackupManifest) -> None:
             slots.current()
         except ArtifactError as error:
             raise StoreError(f"{_GET} ({error})") from error
+
+
+def _aside(directory: Path, now: float) -> Path:
+    """Make a folder for what was there before; another restoring, killed a moment ago, may have made one."""
+    name = f"{BEFORE}{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}"
+    places = (directory / f"{name}{'-' * (number > 0)}{number or ''}" for number in count())
+    free = next(place for place in places if not place.exists())
+    free.mkdir(mode=0o700)
+    return free
 
 
 def _swap(fresh: Path, directory: Path, aside: Path | None) -> None:

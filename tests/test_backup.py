@@ -330,3 +330,9 @@ def test_a_file_that_says_it_is_larger_than_it_is_is_refused_and_not_written(hom
     with pytest.raises(StoreError):
         unpacked(path, folder)
     assert not any(folder.iterdir())
+
+
+def test_what_two_restorings_of_one_second_set_aside_lies_apart(home, backup):
+    asides = [restore(backup, home, NOW, replace=True)[1] for _ in range(3)]
+    assert len({aside.name for aside in asides}) == 3
+    assert all((aside / FILE).exists() for aside in asides)
