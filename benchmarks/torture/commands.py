@@ -35,7 +35,7 @@ class Beside:
         hub = Hub(self.folder, [*words, "--settings", str(self._settings)], point, nth)
         if not hub.wait(seconds):
             hub.kill()
-        code = hub.process.wait()
+        code = hub.code()
         self.home.findings.wrong("orphans", hub.orphans(), words)
         if code not in {0, -9}:
             self.home.findings.wrong("ended_by_itself", 1, f"{words}: exit {code}: {hub.last_words()}")

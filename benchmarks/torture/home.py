@@ -161,7 +161,7 @@ class Home:
     def fallen(self, *, by_itself: bool = False) -> None:
         """Check what holds at every moment, the agent being dead."""
         assert self.hub is not None
-        code = self.hub.process.wait(0 if self.hub.ended else PATIENCE)
+        code = self.hub.code()
         if by_itself and code != -9:
             self.findings.wrong("ended_by_itself", 1, f"{self.doing}: exit {code}: {self.hub.last_words()}")
         self.findings.wrong("orphans", self.hub.orphans(), self.hub.last_words())

@@ -1,4 +1,4 @@
-"""A command of the hub with a fault point: `python -m benchmarks.torture.points POINT NTH COMMAND...`.
+"""A command of the hub with a fault point in it.
 
 The Nth time the process comes past the point it kills itself with SIGKILL. Real functions are wrapped in this process
 alone: what ships knows nothing of it.
@@ -7,11 +7,13 @@ alone: what ships knows nothing of it.
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 NONE = "-"  # the point of a process that is killed from outside, or not at all
 DISK = {"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}  # audit events of a changed disk
 
@@ -132,15 +134,16 @@ def install(point: str, passed: Callable[[], None]) -> None:
     points[within]()
 
 
-def main() -> int:
-    """Put the point in and run the command."""
-    from edge.__main__ import main as run  # noqa: PLC0415
-
-    point, nth = sys.argv[1], int(sys.argv[2])
-    sys.argv = ["sceneshift", *sys.argv[3:]]
+def run(point: str, nth: int, command: list[str], log: Path, scratch: Path) -> None:
+    """Run a command with a fault point in it, in this process; `log`: what it says, `scratch`: its temporary files."""
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(ROOT)
+    os.environ.update({"TMPDIR": str(scratch), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    tempfile.tempdir = None  # it is asked for anew
+    sys.argv = ["sceneshift", *command]
     install(point, Countdown(nth).passed)
-    return run()
+    from edge.__main__ import main  # noqa: PLC0415
 
-
-if __name__ == "__main__":
     sys.exit(main())
