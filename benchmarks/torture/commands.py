@@ -46,10 +46,11 @@ class Beside:
         store = Store.open(self.data, read_only=True)
         found = list(store.behaviors())
         store.close()
-        wrong = set(expected) - set(found)
-        self.home.findings.wrong("lost", len(wrong), (what, sorted(each.time for each in wrong)[:5]))
-        self.home.findings.wrong("doubled", max(0, len(found) - len(set(found))), what)
-        self.home.findings.wrong("disordered", found != sorted(found, key=lambda each: each.time), what)
+        missing, more = Counter(expected) - Counter(found), Counter(found) - Counter(expected)
+        findings = self.home.findings
+        findings.wrong("lost", missing.total(), (what, sorted(each.time for each in missing)[:5]))
+        findings.wrong("doubled", more.total(), (what, sorted(each.time for each in more)[:5]))
+        findings.wrong("disordered", not missing and not more and found != expected, what)
 
     def loads(self, what: str) -> None:
         """Look whether a slot loads."""
