@@ -10,9 +10,12 @@ from collections.abc import Sequence as Items
 from dataclasses import asdict, replace
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edge.core.calibration import PARTS, Limits, alpha_for
 from edge.core.errors import EdgeError
 from edge.core.gate import inject, lowering
+from edge.core.metrics import measure
 from edge.core.recalibration import Held, censored, needed, refitted, rising
 from edge.core.sequences import SET_BACK, Sequence
 from edge.core.verdicts import UNUSUAL
@@ -37,6 +40,7 @@ class Calibrator:
         """Take up what was kept."""
         self._facts = facts
         self.wanted: float | None = None  # false alarms a week, None: as many as a model was fitted for
+        self._changed: str | None = None  # the slot whose home has changed, by the last refit
 
     def keep(self, outcome: Outcome, slots: Collection[str]) -> Model:
         """Keep what a new model's limits were fitted on, and return it with the limits it had last, if it had any.
@@ -63,31 +67,35 @@ class Calibrator:
     def refit(self, model: Model, lived: Lived) -> Limits | None:
         """Return the model's limits by what was held out and lived since its training; None where nothing was.
 
-        Scores every behavior since: for a job beside the fast loop. Changes nothing.
+        Scores every behavior since: for a job beside the fast loop. Nothing is kept before `hold`.
         """
         held = self._held(model.slot)
         if not held.share and len(lived.sequences) < FEWEST:
             return None
         surprise = model.scorer.surprise(lived.sequences)
         most = rising(lived.days, lived.known, self.alpha(model))
+        self._changed = model.slot if most > 1 else None
         cut = [censored(*each, model.limits, most) for each in zip(surprise, lived.known, strict=True)]
         try:
             found = refitted(held, cut, replace(model.limits, alpha=self.alpha(model)))
         except EdgeError:
             return None
-        return found.times(self._lowering(model, found, lived.sequences))
+        return found.times(self._lowering(model, found, lived.sequences, surprise if most > 1 else []))
 
-    def _lowering(self, model: Model, found: Limits, lived: Items[Sequence]) -> float:
+    def _lowering(self, model: Model, found: Limits, lived: Items[Sequence], usual: Items[NDArray[Any]]) -> float:
         """Return what limits are to be multiplied by, so that no less is found than by the first that held.
 
         That is of anomalies injected into what was lived, however many nights ago those limits were fitted. Where they
-        were fitted on too little, or for another number of alarms, they say nothing.
+        were fitted on too little, or for another number of alarms, they say nothing. `usual`: what the model is
+        surprised by in a home where too much is told: there they find more than they should.
         """
         first = self._limits(model.slot, _FIRST)
         if first is None or not self._holds(model, first, found.alpha):
             return 1.0
         odd = model.scorer.surprise(inject(lived, model.scorer.vocabulary.controls, 0))
-        return lowering(found.scores(odd), float((first.scores(odd) > UNUSUAL).mean())) if odd else 1.0
+        if not odd:
+            return 1.0
+        return lowering(found.scores(odd), measure(first.scores(usual), first.scores(odd), UNUSUAL).recall_within)
 
     def _holds(self, model: Model, limits: Limits, alpha: float) -> bool:
         """Tell whether limits are for a share of alarms, and fitted on enough."""
@@ -119,9 +127,9 @@ class Calibrator:
         return not math.isclose(self.alpha(model), model.limits.alpha, rel_tol=1e-6)
 
     def hold(self, model: Model, limits: Limits) -> Model:
-        """Return the model with limits from now on, over restarts."""
+        """Return the model with limits from now on, over restarts; those of a home that has changed are its first."""
         kept = self._kept(_SLOTS)
-        first = self._limits(model.slot, _FIRST)
+        first = None if self._changed == model.slot else self._limits(model.slot, _FIRST)
         lasting = first if first is not None and self._holds(model, first, limits.alpha) else limits
         kept[model.slot] = {**kept.get(model.slot, {}), "limits": asdict(limits), _FIRST: asdict(lasting)}
         self._facts.set_fact(_SLOTS, kept)

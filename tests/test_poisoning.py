@@ -131,15 +131,15 @@ class Facts:
 
 
 class Flat:
-    """A scorer for which a behavior at another hour than ten is odd, by as many nats as are said."""
+    """A scorer for which a behavior at another hour than ten is odd, by as many nats as are said; all `changed`."""
 
-    def __init__(self, odd):
+    def __init__(self, odd, changed=1.0):
         self.vocabulary = Vocabulary(slots=24).grown(homes.PAIRS)
-        self._odd = odd
+        self._odd, self._changed = odd, changed
 
     def surprise(self, sequences):
         rng = np.random.default_rng(0)
-        usual = [rng.uniform(4.0, 6.0, (len(each), len(PARTS))) for each in sequences]
+        usual = [rng.uniform(4.0, 6.0, (len(each), len(PARTS))) * self._changed for each in sequences]
         return [
             nats * np.array([1.0 if step.hour == 10 else self._odd for step in each])[:, None]
             for nats, each in zip(usual, sequences, strict=True)
@@ -168,6 +168,26 @@ def test_no_night_raises_limits_beyond_what_the_model_was_learned_to_find(poison
     assert (model.limits.scores(usual) > 1).mean() <= 2 * ALPHA
     taken = calibrate([*held.surprise, *scorer.surprise([day_of(3)] * 15)], ALPHA)
     assert (taken.scores(odd) > 1).mean() < 0.5, "the test can tell"
+
+
+def test_where_all_of_life_has_changed_and_nobody_objects_the_limits_follow():
+    """A home that is told too much every day finds more than it should: that binds nothing."""
+    before, after = Flat(1.8), Flat(1.8, changed=1.3)
+    held = Held.of(before.surprise([day_of(10)] * 90))
+    calibrator, limits = Calibrator(Facts()), calibrate(list(held.surprise), ALPHA)
+    model = calibrator.keep(Outcome(Model("slot", "home", after, limits), held=held, a_day=3.0), ["slot"])
+    usual, odd = (after.surprise([day_of(hour)] * 50) for hour in (10, 3))
+    assert (model.limits.scores(usual) > 1).mean() > 0.9
+    known: list[tuple[int, ...]] = []
+    for night in range(1, 43):  # longer than most of the days are odd
+        days = [day_of(10)] * (night * 3)
+        alerted = model.limits.scores(after.surprise(days)[-3:]) > 1
+        known += [((UNCLEARED if each else NORMAL),) * 3 for each in alerted]
+        found = calibrator.refit(model, Lived(tuple(days), tuple(known), tuple(n // 3 for n in range(len(days)))))
+        assert found is not None
+        model = calibrator.hold(model, found)
+    assert (model.limits.scores(usual) > 1).mean() <= 2 * ALPHA
+    assert (model.limits.scores(odd) > 1).mean() > 0.9
 
 
 def test_what_follows_an_alert_is_never_trained_on_and_nothing_is_judged_by_it():

@@ -20,7 +20,7 @@ from edge.core.calibration import PARTS, Limits, calibrate
 from edge.core.errors import EdgeError
 
 RISE = 1.05  # what alerted may lift the limits by in one night: doubled after two weeks of too many alerts
-FEW = 1 / 8  # share of the days that may be odd besides what is wanted; less than eight of them tell nothing
+FEW = 1 / 3  # share of the days that may be odd besides what is wanted; with more of them, the home has changed
 NORMAL, UNCLEARED, WRONG = 0, 1, 2  # what is known of a behavior: nothing odd or cleared, alerted, called wrong
 Floats = NDArray[np.floating]
 
