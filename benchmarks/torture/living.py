@@ -79,8 +79,11 @@ class Publisher:
     def resume(self) -> None:
         """Go on, with the broker there."""
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id="life", protocol=paho.MQTTv5)
+        connected = threading.Event()
+        client.on_connect = lambda *_: connected.set()
         client.connect("127.0.0.1", self._port)
         client.loop_start()
+        assert connected.wait(PATIENCE), "the broker does not answer"
         with self._lock:
             self._client = client
 
