@@ -21,6 +21,7 @@ MEND = "`sceneshift run` sets it aside and goes on with all that can be read; `s
 PAGE = 512  # bytes; a small commit writes a page or two: a quarter of the bytes that pages of 4096 cost (measured)
 _SMALL = 4 * 2**20  # bytes of a file that is worth no writing anew
 _WAIT = 10.0  # seconds to wait for another process's transaction
+BOUNDLESS = "it holds a size that no memory has room for"  # a MemoryError of SQLite, which says nothing itself
 _ROOM = "make room on its disk: the agent then goes on by itself, and nothing that was acknowledged is lost"
 _MENDS = {  # by SQLite's primary result code
     sqlite3.SQLITE_FULL: _ROOM,
@@ -168,7 +169,7 @@ class Database:
         with self._lock:
             try:
                 yield
-            except (sqlite3.Error, UnicodeError) as error:
+            except (sqlite3.Error, UnicodeError, MemoryError) as error:
                 raise _told(self._path, error) from error
 
     def version(self) -> int:
@@ -208,6 +209,8 @@ def _told(path: Path, error: Exception) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or str(error).startswith("Could not decode"):
         return DamageError(f"{path} is damaged ({error}): {MEND}")
+    if isinstance(error, MemoryError):
+        return DamageError(f"{path} is damaged ({BOUNDLESS}): {MEND}")
     return StoreError(f"{path}: {error}" + (f": {_MENDS[code]}" if code in _MENDS else ""))
 
 

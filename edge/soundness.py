@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from edge.core.errors import DamageError, StoreError
-from edge.database import Database, migrations
+from edge.database import BOUNDLESS, Database, migrations
 from edge.writelog import read
 
 _LATEST = 253_402_300_799  # the last second of the year 9999
@@ -47,7 +47,7 @@ def damage(path: Path) -> str:
     try:
         return _damage(database)
     except DamageError as error:
-        return str(error.__cause__)
+        return str(error.__cause__) or BOUNDLESS
     finally:
         database.close()
 

@@ -77,6 +77,16 @@ def damaged(rng, whole, kind):
     return bytes(content)
 
 
+def test_a_record_with_a_size_that_no_memory_has_room_for_is_salvaged(tmp_path, whole):
+    place = whole.index(b"tabledevicesdevices") - 10  # the size of the row that says how the devices are kept
+    put(tmp_path / "hub", whole[:place] + b"\xff\xff\xff\xff\x65" + whole[place + 5 :])
+    with pytest.raises(DamageError, match="sets it aside"):
+        Store.open(tmp_path / "hub")
+    assert damage(tmp_path / "hub" / FILE)
+    assert mend(tmp_path / "hub", NOW).behaviors == COUNT
+    assert list(kept(tmp_path / "hub").values()) == lived(COUNT)
+
+
 @pytest.mark.parametrize("kind", ["flip", "header", "cut", "zero", "noise"])
 def test_a_record_damaged_anywhere_is_sound_or_salvaged_and_then_lives_on(tmp_path, whole, kind):
     rng, home = random.Random(kind), tmp_path / "home"
