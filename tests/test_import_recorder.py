@@ -327,3 +327,12 @@ def test_a_schema_that_is_no_text_is_told_as_a_damaged_database(store, tmp_path)
         (tmp_path / "bad.db").write_bytes(content[: place + offset] + b"\xff" + content[place + offset + 1 :])
         with pytest.raises(SettingsError, match="bad.db"):
             bring(tmp_path / "bad.db", store)
+
+
+def test_a_size_that_no_memory_has_room_for_is_told_as_a_damaged_database(store, tmp_path):
+    sqlite(tmp_path / "ha.db", wal=False)
+    content = (tmp_path / "ha.db").read_bytes()
+    place = content.index(b"tablestatesstates") - 10  # the size of the row that says how the states are kept
+    (tmp_path / "bad.db").write_bytes(content[:place] + b"\xff\xff\xff\xff\x65" + content[place + 5 :])
+    with pytest.raises(SettingsError, match=r"bad\.db: .+ \(a copied database"):
+        bring(tmp_path / "bad.db", store)

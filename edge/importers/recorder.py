@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from edge.core.errors import MessageError, SettingsError
+from edge.database import BOUNDLESS
 from edge.dialects.entities import AWAY as NO_STATE
 from edge.importers.generations import Generation, Row
 from edge.importers.naming import Names
@@ -46,7 +47,7 @@ class Recorder:
         try:
             with self._engine.connect() as connection:
                 self._generation = Generation(connection)
-        except (SQLAlchemyError, UnicodeDecodeError) as error:
+        except (SQLAlchemyError, UnicodeDecodeError, MemoryError) as error:
             raise self._told(error) from error
 
     def identity(self) -> str:
@@ -62,7 +63,7 @@ class Recorder:
         """Yield the states behind a position; from the start where the database is another by now."""
         try:
             yield from self._pages(position)
-        except (SQLAlchemyError, UnicodeDecodeError) as error:
+        except (SQLAlchemyError, UnicodeDecodeError, MemoryError) as error:
             raise self._told(error) from error
 
     def _pages(self, position: Any) -> Iterator[Page]:
@@ -172,8 +173,8 @@ class Recorder:
             return unquote(str(self._url.database)).removeprefix("file:")
         return self._url.render_as_string(hide_password=True)
 
-    def _told(self, error: SQLAlchemyError | UnicodeDecodeError) -> SettingsError:
-        said = str(getattr(error, "orig", None) or error).splitlines()[0]
+    def _told(self, error: SQLAlchemyError | UnicodeDecodeError | MemoryError) -> SettingsError:
+        said = (str(getattr(error, "orig", None) or error) or BOUNDLESS).splitlines()[0]
         secret = self._url.password  # a server may repeat it
         said = said.replace(str(secret), "***") if secret else said
         mend = ""
