@@ -106,6 +106,9 @@ def test_a_thermostat_is_set_and_nothing_else_of_its_attributes_is_an_act():
         ("lock.a", {"friendly_name": "Front door"}, "Front door", "door_lock"),
         ("climate.bedroom", {}, "bedroom", "thermostat"),
         ("person.ada", {"friendly_name": "Ada"}, "Ada", "presence"),
+        ("person.an_", {}, "an", "presence"),
+        ("select.__", {}, "select.__", "other"),
+        ("lock.a", {"friendly_name": "a" * 127 + " b"}, "a" * 127, "door_lock"),
         ("select.mystery", {"friendly_name": "\n\x00"}, "mystery", "other"),
         ("light.a", {"friendly_name": 'Say "hi"\n🛋️/sofa'}, 'Say "hi" 🛋️/sofa', "light"),
     ],
@@ -148,4 +151,5 @@ def test_any_state_is_an_act_or_none_or_a_reason(domain, state, attributes):
     assert device.kind in KINDS
     assert 0 < len(device.name) <= LONGEST_NAME
     assert "\n" not in device.name
+    assert device.name == device.name.strip()
     assert grouped(attributes) in {True, False}

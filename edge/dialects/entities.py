@@ -72,12 +72,12 @@ def described(entity_id: str, attributes: Mapping[str, object]) -> Device:
     """Return the device an entity is: its id, its friendly name on one line, its class."""
     domain, _, name = entity_id.partition(".")
     friendly = attributes.get("friendly_name")
-    shown = (shortened(friendly) if isinstance(friendly, str) else "") or name.replace("_", " ")
+    shown = (shortened(friendly) if isinstance(friendly, str) else "") or shortened(name.replace("_", " "))
     sure = _KINDS.get(f"{domain}.{attributes.get('device_class') or ''}") or _KINDS.get(domain)
     named = kind_of(shown) if sure is None else sure
     if domain == "cover" and named not in {"garage_door", "blind"}:
         named = sure or "blind"  # "bedroom window" is what hangs before it
-    return Device(entity_id, shown, _ELSE.get(domain, "other") if named == "other" else named)
+    return Device(entity_id, shown or entity_id, _ELSE.get(domain, "other") if named == "other" else named)
 
 
 def grouped(attributes: Mapping[str, object]) -> bool:

@@ -75,7 +75,7 @@ def shortened(name: str) -> str:
     """Return a free name on one line, cut to LONGEST_NAME."""
     turned = _TURNS.sub("", name)
     printable = "".join(" " if unicodedata.category(char) in _BREAKS else char for char in turned)
-    return " ".join(printable.split())[:LONGEST_NAME]
+    return " ".join(printable.split())[:LONGEST_NAME].rstrip()
 
 
 def instant(value: object) -> float:
