@@ -18,7 +18,7 @@ from typing import Any
 from fuzz.engine import Wanted
 from fuzz.targets import PAGE
 
-START = 120.0  # seconds a child may take beside its time: to begin, to go through its corpus, to end its last case
+START = 600.0  # seconds a child may take beside its time, begin, corpus and an endless case included: a busy machine's
 CASES, EDGES = "stat::number_of_executed_units:", "cov:"  # as libFuzzer tells them at the end
 _MEMORY = Path("/dev/shm")
 _ROOT = Path(__file__).parent.parent
