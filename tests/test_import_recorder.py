@@ -1,10 +1,12 @@
 """Home Assistant's recorder into the record: every generation of its schema, while it is written, as it is lived."""
 
 import re
+import shutil
 import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing, nullcontext
 from datetime import UTC
 
 import pytest
@@ -326,6 +328,21 @@ def test_a_schema_that_is_no_text_is_told_as_a_damaged_database(store, tmp_path)
     for offset in (9, 13, 16, 30):
         (tmp_path / "bad.db").write_bytes(content[: place + offset] + b"\xff" + content[place + offset + 1 :])
         with pytest.raises(SettingsError, match="bad.db"):
+            bring(tmp_path / "bad.db", store)
+
+
+def test_a_column_that_is_another_by_damage_is_told_or_done_without(store, tmp_path):
+    sqlite(tmp_path / "ha.db", wal=False)
+    for table, column, needed in (
+        ("states_meta", "metadata_id", True), ("states_meta", "entity_id", True), ("states", "state_id", True),
+        ("states", "last_updated_ts", False), ("states", "metadata_id", False),
+        ("state_attributes", "attributes_id", False),
+    ):  # fmt: skip
+        shutil.copy(tmp_path / "ha.db", tmp_path / "bad.db")
+        with closing(sqlite3.connect(tmp_path / "bad.db")) as connection:
+            connection.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO damaged")
+            connection.commit()
+        with pytest.raises(SettingsError, match="Home Assistant") if needed else nullcontext():
             bring(tmp_path / "bad.db", store)
 
 

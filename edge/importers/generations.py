@@ -58,6 +58,9 @@ class Generation:
         self._tables = tables
         self._states = _table("states", tables["states"])
         self._meta = "states_meta" in tables and "metadata_id" in tables["states"]
+        named = {"metadata_id", "entity_id"} <= tables["states_meta"] if self._meta else "entity_id" in tables["states"]
+        if not named or not {"last_updated_ts", "last_updated"} & tables["states"]:
+            raise SettingsError("a damaged database, or none of Home Assistant's: its states have no entity or no time")
         self.asked = self._asked()
         number = self._states.c.state_id
         self.span = sa.select(sa.func.min(number), sa.func.max(number))
@@ -121,11 +124,15 @@ class Generation:
         if self._meta:
             meta = _table("states_meta", tables["states_meta"])
             source = source.outerjoin(meta, meta.c.metadata_id == states.c.metadata_id)
-        if "attributes_id" in tables["states"] and "state_attributes" in tables:
+        if "attributes_id" in tables["states"] & tables.get("state_attributes", set()):
             attributes = _table("state_attributes", tables["state_attributes"])
             source = source.outerjoin(attributes, attributes.c.attributes_id == states.c.attributes_id)
         told = "context_user_id" in tables["states"]
-        if not told and "event_id" in tables["states"] and "context_user_id" in tables.get("events", set()):
+        if (
+            not told
+            and "event_id" in tables["states"]
+            and {"event_id", "context_user_id"} <= tables.get("events", set())
+        ):
             events = _table("events", tables["events"])
             source = source.outerjoin(events, events.c.event_id == states.c.event_id)
         columns = [
