@@ -17,7 +17,8 @@ import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.torture.processes import ROOT, Broker
+from benchmarks.torture.points import ROOT
+from benchmarks.torture.processes import Broker
 from edge.core.behaviors import Behavior
 from edge.store import Store
 
