@@ -45,7 +45,7 @@ def _detector(folder: Path) -> None:
     try:
         initial = vector((folder / "initial.npy").read_bytes())
         parse_layout(json.loads((folder / "layout.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, ArtifactError) as error:
         raise ArtifactError(f"the detector's beginning cannot be read: {error}") from error
     if len(initial) != manifest.parameters:
         raise ArtifactError(f"the detector's initial.npy is not {manifest.parameters} finite numbers")

@@ -1,6 +1,8 @@
 """A life of thousands of events and some adaptations in one process: what it holds stays as it was."""
 
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -11,7 +13,8 @@ from benchmarks.long_life import growth, live
 def test_nothing_grows_with_what_was_lived(tmp_path, shipped_llm):
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") is None:
         pytest.skip("MOSQUITTO IS MISSING: apt-get install mosquitto; a long life is NOT tested")
-    report = live(14_000, 3, tmp_path, first=8000)
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # other tests' memory is not this life's
+        report = alone.submit(live, 14_000, 3, tmp_path, first=8000).result()
     assert report["events"] == 14_000
     assert report["behaviors"] == 1400
     assert report["outcomes"].get("swapped", 0) >= 2, "models came and went"

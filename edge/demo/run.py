@@ -63,7 +63,7 @@ def _settings(recorded: Recorded, llm: Path | None, port: int, directory: Path) 
     """Return a home's settings; only what the demo itself decides differs from the defaults."""
     return Settings(
         broker=Broker(url=f"mqtt://127.0.0.1:{port}"),
-        data=Data(directory=directory, commit_seconds=0.05),
+        data=Data(directory=directory, commit_seconds=0.05, keep_days=36_500),  # recorded days may be strewn over years
         sources=(GenericSource(dialect="generic", topic="home/{device}"),),
         home=recorded.home,
         llm=Llm(file=llm),
