@@ -103,10 +103,16 @@ def broker_dies(*, kill: bool) -> Strike:
             home.lose_receipts()
         if chance.random() < 0.5:
             hub.kill()
+        before = home.witness.subscribed
         home.broker.start()
-        home.publisher.resume()
+        if not kill:
+            home.publisher.resume()
+        elif hub.ended:
+            hub = home.start()
         if not hub.ended:
-            home.connected(home.witness.subscribed + 1)
+            home.connected(before + 1)
+            if kill:  # one that was killed before it saved our session keeps nothing for us until we are there
+                home.publisher.resume()
             home.until(lambda: False, chance.uniform(0, 1))
             hub.kill()
         home.fallen()
